@@ -1,0 +1,184 @@
+//! The command line. Limits and deadlines have the names they have in the library, with dashes.
+
+// The comments on fields are what `--help` prints, with its brackets.
+#![allow(rustdoc::broken_intra_doc_links)]
+
+use std::time::Duration;
+
+use ajayserver::Builder;
+use clap::Parser;
+
+use crate::units::{self, Switch};
+
+/// Where we listen when nobody says: both families of this machine, and nobody else's.
+pub(crate) const DEFAULT_LISTEN: &[&str] = &["127.0.0.1:8080", "[::1]:8080"];
+
+const EXAMPLES: &str = "\
+Examples:
+  ajayserver                                    200 OK to everything on localhost:8080
+  ajayserver --listen :80 --body 'Back at noon' one page for everyone
+  ajayserver --listen unix:/run/a.sock          behind another server
+  ajayserver --head-timeout 5s --idle-timeout off
+
+Times are written as 500ms, 10s, 2m or 1h; sizes in bytes or as 16k, 4m, 1g.
+`off` switches a limit or deadline off where the table says so.
+What happens at each limit: docs/src/reference/limits.md
+
+Exit codes: 0 stopped, and everything that had arrived was answered; 1 failed; 2 wrong arguments;
+3 cannot listen; 4 stopped, but connections were cut at the end of the drain.
+Log level: environment variable AJAYSERVER_LOG (error, warn, info, debug). Default: warn.";
+
+/// An HTTP server that answers every request with one body.
+#[derive(Debug, Parser)]
+#[command(name = "ajayserver", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Args {
+    /// Address and port, `:PORT` for every address, or `unix:PATH`; may be repeated
+    /// [default: 127.0.0.1:8080 and [::1]:8080]
+    #[arg(long, short, value_name = "ADDRESS")]
+    pub(crate) listen: Vec<String>,
+
+    /// Worker threads [default: one for each CPU this process may use]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+
+    /// Pin each worker to a CPU
+    #[arg(long)]
+    pin_workers: bool,
+
+    /// What to answer
+    #[arg(long, short, value_name = "TEXT", default_value = "OK")]
+    pub(crate) body: String,
+
+    /// Leave out the Date field
+    #[arg(long)]
+    no_date: bool,
+
+    /// Leave out the Server field
+    #[arg(long)]
+    no_server_name: bool,
+
+    #[command(flatten)]
+    limits: Limits,
+}
+
+/// Declares the flags of one group, and how each is given to the builder.
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $parse:expr, $value:literal, $heading:literal, $into:expr;)+) => {
+        #[derive(Debug, clap::Args)]
+        struct Limits {
+            $(
+                $(#[doc = $doc])+
+                #[arg(long, value_name = $value, value_parser = $parse, help_heading = $heading)]
+                $name: Option<$type>,
+            )+
+        }
+
+        impl Limits {
+            fn apply(&self, mut builder: Builder) -> Builder {
+                $(
+                    if let Some(value) = self.$name {
+                        builder = builder.$name($into(value));
+                    }
+                )+
+                builder
+            }
+        }
+    };
+}
+
+type Time = Switch<Duration>;
+
+fn time(text: &str) -> Result<Time, String> {
+    units::or_off(text, units::duration)
+}
+
+fn count(text: &str) -> Result<Switch<usize>, String> {
+    units::or_off(text, units::number)
+}
+
+fn count_u32(text: &str) -> Result<Switch<u32>, String> {
+    units::or_off(text, units::number)
+}
+
+fn size_u32(text: &str) -> Result<Switch<u32>, String> {
+    units::or_off(text, units::bytes_as)
+}
+
+limits! {
+    /// A request head; larger: 431 [default: 16k]
+    head_bytes_max: u32 = units::bytes_as::<u32>, "SIZE", "Limits", std::convert::identity;
+    /// A request target; longer: 414 [default: 8k]
+    target_bytes_max: u32 = units::bytes_as::<u32>, "SIZE", "Limits", std::convert::identity;
+    /// Field lines of a head; more: 431 [default: 100]
+    field_lines_max: u16 = units::number::<u16>, "N", "Limits", std::convert::identity;
+    /// A trailer section; larger: 431 [default: 8k]
+    trailer_bytes_max: u32 = units::bytes_as::<u32>, "SIZE", "Limits", std::convert::identity;
+    /// Field lines of a trailer section; more: 431 [default: 32]
+    trailer_lines_max: u16 = units::number::<u16>, "N", "Limits", std::convert::identity;
+    /// Chunk extensions of one message; more: 400 [default: 4k]
+    chunk_extension_bytes_max: u32 = units::bytes_as::<u32>, "SIZE", "Limits", std::convert::identity;
+    /// Content of one request; larger: 413 [default: 1g]
+    content_bytes_max: u64 = units::bytes, "SIZE", "Limits", std::convert::identity;
+    /// Unread content thrown away to keep a connection; more: close [default: 256k]
+    content_discarded_bytes_max: u64 = units::bytes, "SIZE", "Limits", std::convert::identity;
+    /// Open connections; at the limit accepting pauses [default: open files less 256]
+    connections_max: Switch<usize> = count, "N|off", "Limits", Switch::into_option;
+    /// Open connections from one address; one more: 503 [default: off]
+    connections_per_address_max: Switch<usize> = count, "N|off", "Limits", Switch::into_option;
+    /// Requests on one connection; then: close [default: off]
+    requests_per_connection_max: Switch<u32> = count_u32, "N|off", "Limits", Switch::into_option;
+
+    /// From accept to the first byte; then: close [default: 10s]
+    first_byte_timeout: Time = time, "TIME|off", "Deadlines", Switch::into_option;
+    /// From a head's first byte to its last; then: 408 [default: 10s]
+    head_timeout: Time = time, "TIME|off", "Deadlines", Switch::into_option;
+    /// Between two reads of awaited content; then: 408 [default: 30s]
+    content_timeout: Time = time, "TIME|off", "Deadlines", Switch::into_option;
+    /// From the request to the head of its response; then: 503 [default: 60s]
+    handler_timeout: Time = time, "TIME|off", "Deadlines", Switch::into_option;
+    /// Between two writes the client accepts; then: reset [default: 30s]
+    write_timeout: Time = time, "TIME|off", "Deadlines", Switch::into_option;
+    /// Bytes per second; slower after the grace: 408 or reset [default: 240]
+    rate_min: Switch<u32> = count_u32, "N|off", "Deadlines", Switch::into_option;
+    /// How long a transfer may be slower than that [default: 5s]
+    rate_grace: Duration = units::duration, "TIME", "Deadlines", std::convert::identity;
+    /// Between two requests; then: close [default: 75s]
+    idle_timeout: Time = time, "TIME|off", "Deadlines", Switch::into_option;
+    /// Age of a connection; then the current response is its last [default: off]
+    lifetime_max: Time = time, "TIME|off", "Deadlines", Switch::into_option;
+    /// How long a connection we close is still read [default: 5s]
+    linger_timeout: Duration = units::duration, "TIME", "Deadlines", std::convert::identity;
+    /// On stop: how long an idle connection may begin a request [default: 500ms]
+    drain_idle_timeout: Duration = units::duration, "TIME", "Deadlines", std::convert::identity;
+    /// On stop: when what is left is cut [default: 30s]
+    drain_timeout: Duration = units::duration, "TIME", "Deadlines", std::convert::identity;
+
+    /// Length of the kernel's accept queue, per worker [default: 4096]
+    backlog: u32 = units::number::<u32>, "N", "Sockets", std::convert::identity;
+    /// TCP_NODELAY [default: true]
+    nodelay: bool = clap::value_parser!(bool), "true|false", "Sockets", std::convert::identity;
+    /// Idle time before TCP keep-alive probes [default: 60s]
+    tcp_keepalive: Time = time, "TIME|off", "Sockets", Switch::into_option;
+    /// TCP_NOTSENT_LOWAT: what the kernel holds unsent for a slow client [default: 64k]
+    notsent_lowat: Switch<u32> = size_u32, "SIZE|off", "Sockets", Switch::into_option;
+    /// [::]:PORT accepts IPv6 only [default: true]
+    ipv6_only: bool = clap::value_parser!(bool), "true|false", "Sockets", std::convert::identity;
+    /// Keep answering clients that closed their sending side [default: false]
+    half_close: bool = clap::value_parser!(bool), "true|false", "Sockets", std::convert::identity;
+}
+
+impl Args {
+    /// A builder with everything but the addresses.
+    pub(crate) fn builder(&self) -> Builder {
+        let mut builder = Builder::new()
+            .pin_workers(self.pin_workers)
+            .send_date(!self.no_date);
+        if let Some(threads) = self.threads {
+            builder = builder.threads(threads.into());
+        }
+        if self.no_server_name {
+            builder = builder.server_name(None);
+        }
+        self.limits.apply(builder)
+    }
+}

@@ -1,0 +1,92 @@
+//! The `ajayserver` binary. For now it answers every request with one body; configuration by file
+//! comes with the sites.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod units;
+
+use std::process::ExitCode;
+
+use ajayserver::{Body, Builder, ContentType, Error, ListenAddr, Response, Server};
+use clap::Parser;
+
+use crate::args::Args;
+
+/// Exit codes beside 0, and 2 for wrong arguments, which is clap's.
+const EXIT_FAILED: u8 = 1;
+const EXIT_USAGE: u8 = 2;
+const EXIT_CANNOT_LISTEN: u8 = 3;
+const EXIT_DRAIN_CUT: u8 = 4;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    start_logging();
+    match serve(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ajayserver: {error}");
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+fn serve(args: Args) -> Result<(), Error> {
+    let server = bind(&args)?;
+    announce(&server);
+    // The body lives as long as the process: sent from where it is, for every request.
+    let body: &'static str = args.body.leak();
+    server.run(async move |_| Response::ok(Body::from(body)).with_content_type(ContentType::TEXT))
+}
+
+fn bind(args: &Args) -> Result<Server, Error> {
+    if !args.listen.is_empty() {
+        return listen_on(args.builder(), &args.listen)?.bind();
+    }
+    let both = listen_on(args.builder(), args::DEFAULT_LISTEN)?.bind();
+    match both {
+        // Nobody asked for IPv6 by name: a machine without it is served on IPv4.
+        Err(error) if error.is_address_unavailable() => {
+            eprintln!("ajayserver: {error}; going on without it");
+            listen_on(args.builder(), &args::DEFAULT_LISTEN[..1])?.bind()
+        }
+        result => result,
+    }
+}
+
+fn listen_on<T: AsRef<str>>(builder: Builder, addresses: &[T]) -> Result<Builder, Error> {
+    addresses
+        .iter()
+        .try_fold(builder, |builder, address| builder.listen(address.as_ref()))
+}
+
+fn announce(server: &Server) {
+    for address in server.local_addrs() {
+        match address {
+            ListenAddr::Tcp(address) => eprintln!("ajayserver: listening on http://{address}"),
+            other => eprintln!("ajayserver: listening on {other}"),
+        }
+    }
+    eprintln!("ajayserver: stop with Ctrl-C or SIGTERM; what has arrived is answered first");
+}
+
+fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("AJAYSERVER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+fn exit_code(error: &Error) -> u8 {
+    if error.is_invalid_address() {
+        EXIT_USAGE
+    } else if error.is_bind() {
+        EXIT_CANNOT_LISTEN
+    } else if error.is_drain_cut() {
+        EXIT_DRAIN_CUT
+    } else {
+        EXIT_FAILED
+    }
+}

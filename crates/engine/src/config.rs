@@ -1,0 +1,201 @@
+//! Every bound the engine enforces, in one place: name, default, unit, and why.
+//!
+//! `docs/src/reference/limits.md` shows the same table with what happens at each bound.
+
+use std::time::Duration;
+
+use ajay_http::Limits;
+
+/// What a set of workers needs to know before it starts.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Worker threads. Default: the number of CPUs this process may run on, see
+    /// [`Threads`].
+    pub threads: Threads,
+    /// Pin worker *n* to the *n*-th CPU of the process's affinity mask. Default: off, because a
+    /// pinned worker cannot move away from a CPU that something else keeps busy.
+    pub pin_workers: bool,
+    /// Bounds on what one request may occupy.
+    pub limits: Limits,
+    /// Bounds on connections and on what is buffered for them.
+    pub connections: ConnectionLimits,
+    /// Bounds on time.
+    pub deadlines: Deadlines,
+    /// Options of the sockets.
+    pub sockets: SocketOptions,
+    /// Send `Date` (RFC 9110 §6.6.1). Default: on; a server with a clock must.
+    pub send_date: bool,
+    /// The value of `Server` (RFC 9110 §10.2.4), or none to leave the field out.
+    /// Default: `ajayserver`, without a version.
+    pub server_name: Option<&'static str>,
+    /// Keep a handler running when the client has closed its sending side. Default: off: a client
+    /// that was killed and one that called `shutdown(SHUT_WR)` look the same, and the handler of
+    /// either is cancelled.
+    pub half_close: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            threads: Threads::Auto,
+            pin_workers: false,
+            limits: Limits::default(),
+            connections: ConnectionLimits::default(),
+            deadlines: Deadlines::default(),
+            sockets: SocketOptions::default(),
+            send_date: true,
+            server_name: Some("ajayserver"),
+            half_close: false,
+        }
+    }
+}
+
+/// How many worker threads to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threads {
+    /// As many as the process may use: the smaller of its CPU affinity mask and its cgroup quota.
+    Auto,
+    /// Exactly this many; 0 counts as 1.
+    Exactly(usize),
+}
+
+impl Threads {
+    /// The number of threads this means on this machine.
+    pub fn count(self) -> usize {
+        match self {
+            // std reads the affinity mask and the cgroup v1/v2 quota.
+            Threads::Auto => std::thread::available_parallelism().map_or(1, usize::from),
+            Threads::Exactly(n) => n.max(1),
+        }
+    }
+}
+
+/// Bounds on connections.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ConnectionLimits {
+    /// Open connections in this process. At the limit the workers stop accepting, and the kernel's
+    /// backlog holds what comes. Default: the descriptor limit less [`DESCRIPTOR_RESERVE`].
+    pub connections_max: Option<usize>,
+    /// Open connections from one IP address in this process. One more is answered 503 and closed.
+    /// Default: none.
+    pub connections_per_address_max: Option<usize>,
+    /// Requests on one connection, after which it is closed. Default: none.
+    pub requests_per_connection_max: Option<u32>,
+    /// Content held for a handler that has not read it yet, in bytes per connection: reading from
+    /// the socket pauses above it. Default: 64 KiB, one read.
+    pub content_buffer_bytes_max: usize,
+    /// What [`Content::collect`](crate::Content::collect) gathers at most. Default: 4 MiB,
+    /// fasthttp's `MaxRequestBodySize`.
+    pub content_collected_bytes_max: usize,
+    /// Content that is read and thrown away after a response that came before its end, so that
+    /// the connection can be kept. More closes it. Default: 256 KiB: below that a new connection
+    /// costs more than the bytes.
+    pub content_discarded_bytes_max: u64,
+}
+
+/// Descriptors kept back from the connection limit: listeners, epoll, logs, and what the
+/// application opens (a database pool, files).
+pub const DESCRIPTOR_RESERVE: usize = 256;
+
+impl Default for ConnectionLimits {
+    fn default() -> ConnectionLimits {
+        ConnectionLimits {
+            connections_max: None,
+            connections_per_address_max: None,
+            requests_per_connection_max: None,
+            content_buffer_bytes_max: 64 * 1024,
+            content_collected_bytes_max: 4 * 1024 * 1024,
+            content_discarded_bytes_max: 256 * 1024,
+        }
+    }
+}
+
+/// Bounds on time. Each is met within 500 ms after it has passed: the wheel's buckets are 250 ms
+/// wide. `None` switches one off.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Deadlines {
+    /// From accept to the first byte of the first request. Silent close. Default: 10 s.
+    pub first_byte_timeout: Option<Duration>,
+    /// From a head's first byte to its last. 408, close. Default: 10 s.
+    pub head_timeout: Option<Duration>,
+    /// Between two reads of content while the server waits for it. 408, close. Default: 30 s.
+    pub content_timeout: Option<Duration>,
+    /// How long a handler may work until the head of its response; begins anew after each wait for
+    /// content, which has deadlines of its own. 503, close. Default: 60 s, what proxies in front of
+    /// us wait.
+    pub handler_timeout: Option<Duration>,
+    /// Between two writes that the peer accepts while output waits. Reset. Default: 30 s.
+    pub write_timeout: Option<Duration>,
+    /// Content and output slower than this, in bytes per second, after `rate_grace`. 408 or
+    /// reset. Default: 240 B/s, the rate of Caddy and Apache's mod_reqtimeout class: below any
+    /// modem, above a slowloris.
+    pub rate_min: Option<u32>,
+    /// How long a transfer may be slower than `rate_min`. Default: 5 s.
+    pub rate_grace: Duration,
+    /// Between two requests. Silent close. Default: 75 s, nginx's `keepalive_timeout`.
+    pub idle_timeout: Option<Duration>,
+    /// Age of a connection after which its current response is its last. Default: none.
+    pub lifetime_max: Option<Duration>,
+    /// How long a connection that is closed by us is still read, so that the client sees the last
+    /// response and not a reset. Default: 5 s, nginx's `lingering_timeout`.
+    pub linger_timeout: Duration,
+    /// On drain: how long an idle connection may still begin a request, and how long one that we
+    /// have closed is still read. Default: 500 ms.
+    pub drain_idle_timeout: Duration,
+    /// On drain: when what is still open is cut. Default: 30 s.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Deadlines {
+        Deadlines {
+            first_byte_timeout: Some(Duration::from_secs(10)),
+            head_timeout: Some(Duration::from_secs(10)),
+            content_timeout: Some(Duration::from_secs(30)),
+            handler_timeout: Some(Duration::from_secs(60)),
+            write_timeout: Some(Duration::from_secs(30)),
+            rate_min: Some(240),
+            rate_grace: Duration::from_secs(5),
+            idle_timeout: Some(Duration::from_secs(75)),
+            lifetime_max: None,
+            linger_timeout: Duration::from_secs(5),
+            drain_idle_timeout: Duration::from_millis(500),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Options of the sockets that accept and of those they accept.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct SocketOptions {
+    /// Connections the kernel completes for us before we accept them, per worker. Default: 4096,
+    /// the kernel's own `somaxconn`, which bounds it.
+    pub backlog: u32,
+    /// `TCP_NODELAY`. Default: on; each turn's output leaves in one send, so Nagle only delays.
+    pub nodelay: bool,
+    /// TCP keep-alive: idle time before the first probe. Default: 60 s, with probes every 15 s;
+    /// finds peers that vanished without a FIN while a handler runs long.
+    pub tcp_keepalive: Option<Duration>,
+    /// `TCP_NOTSENT_LOWAT` in bytes: what the kernel holds unsent for a peer that reads nothing
+    /// (else 3 to 4 MiB). Default: 64 KiB.
+    pub notsent_lowat: Option<u32>,
+    /// IPv6 listeners accept IPv6 only. Default: on, so that `0.0.0.0` and `[::]` can both be
+    /// bound on one port; off gives one listener for both families.
+    pub ipv6_only: bool,
+}
+
+impl Default for SocketOptions {
+    fn default() -> SocketOptions {
+        SocketOptions {
+            backlog: 4096,
+            nodelay: true,
+            tcp_keepalive: Some(Duration::from_secs(60)),
+            notsent_lowat: Some(64 * 1024),
+            ipv6_only: true,
+        }
+    }
+}

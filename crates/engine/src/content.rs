@@ -1,0 +1,395 @@
+//! Request content: what the handler reads, and the feed through which the worker provides it.
+//!
+//! Content that arrived together with the head is simply there. The rest comes through a
+//! [`Feed`], shared by the worker and whoever holds the [`Content`]; it is bounded, and the
+//! worker stops reading from the socket while it is full.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use ajay_http::FieldSection;
+use bytes::{Bytes, BytesMut};
+
+use crate::exchange::Signal;
+
+/// The content of a request (RFC 9110 §6.4).
+///
+/// Dropping it unread is fine: the worker discards what still comes, or closes the connection if
+/// that would be too much.
+#[derive(Default)]
+pub struct Content {
+    source: Source,
+    collected_bytes_max: usize,
+    trailers: Option<Box<FieldSection>>,
+}
+
+#[derive(Default)]
+enum Source {
+    /// None, or all of it has been read.
+    #[default]
+    Done,
+    /// All of it is here.
+    Ready(Bytes),
+    /// It comes from the connection.
+    Feed(Arc<Feed>),
+}
+
+/// Why content ended before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContentError {
+    /// It is larger than the limit that applies (413).
+    TooLarge,
+    /// The client closed or broke the connection before the last byte.
+    Incomplete,
+    /// The client sent it too slowly (408).
+    TimedOut,
+    /// The client broke the rules of the transfer coding (400).
+    Invalid,
+    /// The exchange is over: the content was kept longer than the connection served its request.
+    Closed,
+}
+
+impl fmt::Display for ContentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ContentError::TooLarge => "the request content is larger than allowed",
+            ContentError::Incomplete => "the client went away before the end of the content",
+            ContentError::TimedOut => "the client sent the content too slowly",
+            ContentError::Invalid => "the client sent content in an invalid transfer coding",
+            ContentError::Closed => "the exchange that this content belonged to is over",
+        })
+    }
+}
+
+impl std::error::Error for ContentError {}
+
+impl Content {
+    pub(crate) fn none(collected_bytes_max: usize) -> Content {
+        Content {
+            source: Source::Done,
+            collected_bytes_max,
+            trailers: None,
+        }
+    }
+
+    /// Whether there was any content; what is left of it needs dropping.
+    pub(crate) fn is_some(&self) -> bool {
+        !matches!(self.source, Source::Done) || self.trailers.is_some()
+    }
+
+    pub(crate) fn ready(
+        bytes: Bytes,
+        trailers: Option<Box<FieldSection>>,
+        collected_bytes_max: usize,
+    ) -> Content {
+        let source = if bytes.is_empty() {
+            Source::Done
+        } else {
+            Source::Ready(bytes)
+        };
+        Content {
+            source,
+            collected_bytes_max,
+            trailers,
+        }
+    }
+
+    pub(crate) fn fed(feed: Arc<Feed>, collected_bytes_max: usize) -> Content {
+        Content {
+            source: Source::Feed(feed),
+            collected_bytes_max,
+            trailers: None,
+        }
+    }
+
+    /// The next piece of content, as it arrives; none after the last.
+    ///
+    /// The first call answers `Expect: 100-continue`. Cancel safe: a piece is taken only when the
+    /// future is ready.
+    pub async fn data(&mut self) -> Option<Result<Bytes, ContentError>> {
+        std::future::poll_fn(|cx| self.poll_data(cx)).await
+    }
+
+    /// All content that is still to come, if it is not more than
+    /// `content_collected_bytes_max` (4 MiB by default).
+    ///
+    /// # Errors
+    /// [`ContentError::TooLarge`] above the limit, and whatever ended the content early.
+    pub async fn collect(&mut self) -> Result<Bytes, ContentError> {
+        self.collect_max(self.collected_bytes_max).await
+    }
+
+    /// All content that is still to come, if it is not more than `bytes_max`.
+    ///
+    /// # Errors
+    /// As [`collect`](Content::collect).
+    pub async fn collect_max(&mut self, bytes_max: usize) -> Result<Bytes, ContentError> {
+        let Some(first) = self.data().await.transpose()? else {
+            return Ok(Bytes::new());
+        };
+        if first.len() > bytes_max {
+            return Err(ContentError::TooLarge);
+        }
+        let Some(second) = self.data().await.transpose()? else {
+            return Ok(first);
+        };
+        let mut all = BytesMut::with_capacity(first.len() + second.len());
+        all.extend_from_slice(&first);
+        let mut next = Some(second);
+        while let Some(data) = next {
+            if data.len() > bytes_max - all.len() {
+                return Err(ContentError::TooLarge);
+            }
+            all.extend_from_slice(&data);
+            next = self.data().await.transpose()?;
+        }
+        Ok(all.freeze())
+    }
+
+    /// The trailer section (RFC 9110 §6.5), after the last piece has been read, if there was one.
+    pub fn trailers(&self) -> Option<&FieldSection> {
+        self.trailers.as_deref()
+    }
+
+    /// Whether nothing more will come.
+    pub fn is_end(&self) -> bool {
+        matches!(self.source, Source::Done)
+    }
+
+    /// Poll form of [`data`](Content::data).
+    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ContentError>>> {
+        match &mut self.source {
+            Source::Done => Poll::Ready(None),
+            Source::Ready(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.source = Source::Done;
+                Poll::Ready(Some(Ok(bytes)))
+            }
+            Source::Feed(feed) => {
+                let (item, trailers) = std::task::ready!(feed.poll_data(cx));
+                if !matches!(item, Some(Ok(_))) {
+                    self.source = Source::Done;
+                    self.trailers = trailers;
+                }
+                Poll::Ready(item)
+            }
+        }
+    }
+}
+
+impl Drop for Content {
+    fn drop(&mut self) {
+        if let Source::Feed(feed) = &self.source {
+            feed.reader_gone();
+        }
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.source {
+            Source::Done => "Content(done)",
+            Source::Ready(_) => "Content(ready)",
+            Source::Feed(_) => "Content(streamed)",
+        })
+    }
+}
+
+impl http_body::Body for Content {
+    type Data = Bytes;
+    type Error = ContentError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, ContentError>>> {
+        match std::task::ready!(self.poll_data(cx)) {
+            Some(data) => Poll::Ready(Some(data.map(http_body::Frame::data))),
+            None => Poll::Ready(self.trailers.take().map(|section| {
+                let mut map = http::HeaderMap::with_capacity(section.len());
+                for (name, value) in section.iter() {
+                    // Both were checked when they were received, by the same rules.
+                    let name = http::HeaderName::from_bytes(name.as_bytes());
+                    if let (Ok(name), Ok(value)) = (name, value.try_into()) {
+                        map.append(name, value);
+                    }
+                }
+                Ok(http_body::Frame::trailers(map))
+            })),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_end() && self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        // A message of known length has no place for trailers: who passes these on has to use
+        // chunks.
+        if self.trailers.is_some() {
+            return http_body::SizeHint::default();
+        }
+        match &self.source {
+            Source::Done => http_body::SizeHint::with_exact(0),
+            Source::Ready(bytes) => http_body::SizeHint::with_exact(bytes.len() as u64),
+            Source::Feed(_) => http_body::SizeHint::default(),
+        }
+    }
+}
+
+/// The bounded queue between a connection and the holder of its request's content.
+pub(crate) struct Feed {
+    state: Mutex<FeedState>,
+    signal: Arc<Signal>,
+    bytes_max: usize,
+}
+
+#[derive(Default)]
+struct FeedState {
+    pieces: VecDeque<Bytes>,
+    /// What came after the pieces, in one buffer: a client that sends a byte in each chunk must
+    /// not make us hold a piece for each byte.
+    tail: BytesMut,
+    buffered: usize,
+    end: Option<Result<(), ContentError>>,
+    trailers: Option<Box<FieldSection>>,
+    reader: Option<Waker>,
+    /// The reader has asked for content at least once.
+    asked: bool,
+    reader_gone: bool,
+}
+
+impl FeedState {
+    fn take(&mut self) -> Option<Bytes> {
+        let tail = &mut self.tail;
+        let rest = || Some(std::mem::take(tail).freeze()).filter(|rest| !rest.is_empty());
+        self.pieces.pop_front().or_else(rest)
+    }
+}
+
+/// Pieces given to a reader that is behind have at least this size.
+const PIECE_BYTES: usize = 16 * 1024;
+
+type Item = Option<Result<Bytes, ContentError>>;
+
+impl Feed {
+    pub(crate) fn new(signal: Arc<Signal>, bytes_max: usize) -> Arc<Feed> {
+        Arc::new(Feed {
+            state: Mutex::default(),
+            signal,
+            bytes_max,
+        })
+    }
+
+    /// Adds a piece of content.
+    pub(crate) fn push(&self, data: &[u8]) {
+        let mut state = self.lock();
+        if state.reader_gone || state.end.is_some() {
+            return;
+        }
+        state.tail.extend_from_slice(data);
+        if state.tail.len() >= PIECE_BYTES {
+            let piece = state.tail.split().freeze();
+            state.pieces.push_back(piece);
+        }
+        state.buffered += data.len();
+        Self::wake_reader(state);
+    }
+
+    /// Marks the content as complete, or as broken off.
+    pub(crate) fn end(&self, end: Result<(), ContentError>, trailers: Option<Box<FieldSection>>) {
+        let mut state = self.lock();
+        if state.end.is_none() {
+            state.end = Some(end);
+            state.trailers = trailers;
+        }
+        Self::wake_reader(state);
+    }
+
+    /// The exchange is over; a reader that is still there learns it.
+    pub(crate) fn abandon(&self) {
+        self.end(Err(ContentError::Closed), None);
+    }
+
+    /// Whether the worker should read more. Not for a reader that is gone: what nobody wants
+    /// stays with the kernel until the response is out.
+    pub(crate) fn wants_more(&self) -> bool {
+        let state = self.lock();
+        state.buffered < self.bytes_max && !state.reader_gone
+    }
+
+    /// Whether anybody could still read.
+    pub(crate) fn has_reader(&self) -> bool {
+        !self.lock().reader_gone
+    }
+
+    /// Whether the reader waits for content that has not come.
+    pub(crate) fn is_awaited(&self) -> bool {
+        let state = self.lock();
+        state.asked && state.buffered == 0 && state.end.is_none() && !state.reader_gone
+    }
+
+    fn poll_data(&self, cx: &mut Context<'_>) -> Poll<(Item, Option<Box<FieldSection>>)> {
+        let mut state = self.lock();
+        if let Some(data) = state.take() {
+            let was_full = state.buffered >= self.bytes_max;
+            state.buffered -= data.len();
+            if was_full && state.buffered < self.bytes_max {
+                drop(state);
+                self.signal.notify();
+            }
+            return Poll::Ready((Some(Ok(data)), None));
+        }
+        if let Some(end) = state.end {
+            return Poll::Ready((end.err().map(Err), state.trailers.take()));
+        }
+        let first = !std::mem::replace(&mut state.asked, true);
+        if !state
+            .reader
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            state.reader = Some(cx.waker().clone());
+        }
+        drop(state);
+        if first {
+            // The deadline starts, and `100 Continue` is due.
+            self.signal.notify();
+        }
+        Poll::Pending
+    }
+
+    fn reader_gone(&self) {
+        let mut state = self.lock();
+        state.reader_gone = true;
+        state.pieces.clear();
+        state.tail = BytesMut::new();
+        state.buffered = 0;
+        state.reader = None;
+        let ended = state.end.is_some();
+        drop(state);
+        if !ended {
+            self.signal.notify();
+        }
+    }
+
+    fn wake_reader(mut state: MutexGuard<'_, FeedState>) {
+        let reader = state.reader.take();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, FeedState> {
+        // Nothing that can panic runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! Slots for exchanges that did not finish in the turn they began in.
+//!
+//! A handler's future is written into a slot and polled there at once. Most finish in that poll
+//! and the slot is free again. Slots are recycled, and with them the allocation of the future and
+//! of its waker: a request allocates nothing here once the worker is warm.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::body::Body;
+use crate::content::Feed;
+use crate::reactor::Token;
+
+pub(crate) struct Slots<F> {
+    slots: Vec<Slot<F>>,
+    free: Vec<u32>,
+    queue: Arc<WakeQueue>,
+}
+
+pub(crate) struct Slot<F> {
+    future: Pin<Box<Option<F>>>,
+    signal: Arc<Signal>,
+    waker: Waker,
+    /// The connection this exchange belongs to; none while the slot is free.
+    pub(crate) owner: Option<Token>,
+    /// Where content goes that the handler has not read yet.
+    pub(crate) feed: Option<Arc<Feed>>,
+    /// The streamed body of a response whose head has been sent.
+    pub(crate) body: Option<Body>,
+}
+
+impl<F: Future> Slots<F> {
+    pub(crate) fn new(queue: Arc<WakeQueue>) -> Slots<F> {
+        Slots {
+            slots: Vec::new(),
+            free: Vec::new(),
+            queue,
+        }
+    }
+
+    /// Takes a free slot for a connection.
+    pub(crate) fn acquire(&mut self, owner: Token) -> u32 {
+        let index = self.free.pop().unwrap_or_else(|| self.add());
+        self.slots[index as usize].owner = Some(owner);
+        index
+    }
+
+    /// Drops what is in the slot and makes it free. Dropping runs the application's code.
+    pub(crate) fn release(&mut self, index: u32) {
+        let slot = &mut self.slots[index as usize];
+        slot.owner = None;
+        slot.body = None;
+        if let Some(feed) = slot.feed.take() {
+            feed.abandon();
+        }
+        slot.future.as_mut().set(None);
+        self.free.push(index);
+    }
+
+    #[inline]
+    pub(crate) fn get(&mut self, index: u32) -> &mut Slot<F> {
+        &mut self.slots[index as usize]
+    }
+
+    /// Which connection to drive for a wake-up of slot `index`, if it is still in use.
+    pub(crate) fn woken(&mut self, index: u32) -> Option<Token> {
+        let slot = &self.slots[index as usize];
+        // Before the poll, so that a wake-up during it queues the slot again.
+        slot.signal.queued.store(false, Ordering::Release);
+        slot.owner
+    }
+
+    fn add(&mut self) -> u32 {
+        let index = self.slots.len() as u32;
+        let signal = Arc::new(Signal {
+            queue: Arc::clone(&self.queue),
+            slot: index,
+            queued: AtomicBool::new(false),
+        });
+        self.slots.push(Slot {
+            future: Box::pin(None),
+            waker: Waker::from(Arc::clone(&signal)),
+            signal,
+            owner: None,
+            feed: None,
+            body: None,
+        });
+        index
+    }
+}
+
+impl<F: Future> Slot<F> {
+    pub(crate) fn begin(&mut self, future: F) {
+        self.future.as_mut().set(Some(future));
+    }
+
+    /// Whether a handler is still running here.
+    pub(crate) fn is_running(&self) -> bool {
+        self.future.is_some()
+    }
+
+    /// Polls the handler; pending when there is none. Ready empties the slot's future.
+    #[inline]
+    pub(crate) fn poll(&mut self) -> Poll<F::Output> {
+        let mut cx = Context::from_waker(&self.waker);
+        let Some(future) = self.future.as_mut().as_pin_mut() else {
+            return Poll::Pending;
+        };
+        let output = std::task::ready!(future.poll(&mut cx));
+        self.future.as_mut().set(None);
+        Poll::Ready(output)
+    }
+
+    /// Drops the handler unfinished.
+    pub(crate) fn cancel(&mut self) {
+        self.future.as_mut().set(None);
+    }
+
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    pub(crate) fn signal(&self) -> Arc<Signal> {
+        Arc::clone(&self.signal)
+    }
+}
+
+/// Wakes one slot, from any thread.
+pub(crate) struct Signal {
+    queue: Arc<WakeQueue>,
+    slot: u32,
+    /// Whether the slot stands in the queue, so that it stands there once.
+    queued: AtomicBool,
+}
+
+impl Signal {
+    pub(crate) fn notify(&self) {
+        if !self.queued.swap(true, Ordering::AcqRel) {
+            self.queue.push(self.slot);
+        }
+    }
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.notify();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.notify();
+    }
+}
+
+/// Slots to look at, and the waker of the worker's root future.
+///
+/// While the worker is in a turn it looks into the queue before it sleeps, so a wake-up needs no
+/// system call. `in_turn` is read and written under the lock that guards the queue: a push either
+/// comes before the worker's last look, or sees `in_turn` false and wakes it.
+#[derive(Default)]
+pub(crate) struct WakeQueue {
+    state: Mutex<QueueState>,
+}
+
+#[derive(Default)]
+struct QueueState {
+    ready: Vec<u32>,
+    in_turn: bool,
+    root: Option<Waker>,
+}
+
+impl WakeQueue {
+    fn push(&self, slot: u32) {
+        let mut state = self.lock();
+        state.ready.push(slot);
+        Self::wake_unless_in_turn(state);
+    }
+
+    /// Makes the worker take a turn.
+    pub(crate) fn wake_worker(&self) {
+        Self::wake_unless_in_turn(self.lock());
+    }
+
+    /// Called at the start of a turn with the root future's waker.
+    pub(crate) fn begin_turn(&self, waker: &Waker) {
+        let mut state = self.lock();
+        state.in_turn = true;
+        if !state
+            .root
+            .as_ref()
+            .is_some_and(|root| root.will_wake(waker))
+        {
+            state.root = Some(waker.clone());
+        }
+    }
+
+    /// Moves what is ready into `woken` (which must be empty).
+    pub(crate) fn take(&self, woken: &mut Vec<u32>) {
+        std::mem::swap(&mut self.lock().ready, woken);
+    }
+
+    /// Ends the turn and returns true, unless something became ready meanwhile.
+    pub(crate) fn end_turn(&self) -> bool {
+        let mut state = self.lock();
+        state.in_turn = !state.ready.is_empty();
+        !state.in_turn
+    }
+
+    fn wake_unless_in_turn(state: std::sync::MutexGuard<'_, QueueState>) {
+        if state.in_turn {
+            return;
+        }
+        let root = state.root.clone();
+        drop(state);
+        if let Some(root) = root {
+            root.wake();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, QueueState> {
+        // Nothing that can panic runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

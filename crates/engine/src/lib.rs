@@ -1,0 +1,52 @@
+//! The engine of AjayServer: it owns sockets, memory and time, and drives the protocol cores.
+//!
+//! One worker is one OS thread with its own listeners (`SO_REUSEPORT`), its own epoll
+//! instance, its own buffers, clock and deadline wheel. It runs as the root future of a tokio
+//! `LocalRuntime`, so that what a handler awaits (`tokio::time`, database and HTTP clients) lives
+//! on the same thread. The engine knows HTTP versions and connections; it knows no route, no file
+//! and no configuration syntax: an application is a [`Service`].
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`config`] | every limit, deadline and socket option with its default and the reason |
+//! | `listener` | sockets that accept |
+//! | `reactor` | the worker's epoll instance, nested in tokio's |
+//! | `worker` | the turn: accept, read, handle, write, fire deadlines, drain |
+//! | `session` | one HTTP/1 connection: drives `ajay-h1` |
+//! | `exchange` | slots for handlers that did not finish at once, and their wakers |
+//! | `deadline` | the bucketed wheel |
+//! | `request`, `content`, `response`, `body` | what applications see |
+
+// The one exception is `reactor`, for a call whose safety rests on who owns a descriptor.
+#![deny(unsafe_code)]
+
+mod accept;
+mod body;
+pub mod config;
+mod connection;
+mod content;
+mod counters;
+mod deadline;
+mod exchange;
+mod listener;
+mod outbox;
+mod pool;
+mod reactor;
+mod request;
+mod response;
+mod service;
+mod session;
+mod start;
+mod worker;
+
+pub use body::{Body, BodyWriter, BoxError, StreamClosed};
+pub use config::Config;
+pub use content::{Content, ContentError};
+pub use counters::{Counter, CountersSnapshot};
+pub use listener::{BindError, ListenAddr};
+pub use request::{PeerAddr, Request};
+pub use response::{ContentType, Response};
+pub use service::Service;
+pub use start::{Engine, Handle, StartError, Summary};
+
+pub use ajay_http::{FieldSection, InvalidField, KnownField, Limits, Method, StatusCode, Version};

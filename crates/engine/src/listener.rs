@@ -1,0 +1,256 @@
+//! Sockets that accept.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+
+use crate::config::SocketOptions;
+
+/// Where to listen: `127.0.0.1:8080`, `[::1]:8080`, `:8080` (every IPv4 and IPv6 address), or
+/// `unix:/run/app.sock`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ListenAddr {
+    /// An IP address and TCP port; port 0 lets the system choose.
+    Tcp(SocketAddr),
+    /// A TCP port on every IPv4 and IPv6 address, through one socket.
+    TcpAny(u16),
+    /// The path of a Unix socket. A socket file that nobody listens on is replaced.
+    Unix(PathBuf),
+}
+
+impl FromStr for ListenAddr {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ListenAddr, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            if path.is_empty() {
+                return Err("`unix:` needs a path, as in `unix:/run/app.sock`".to_owned());
+            }
+            return Ok(ListenAddr::Unix(PathBuf::from(path)));
+        }
+        if let Some(port) = text.strip_prefix(':') {
+            let port = port.parse().map_err(|_| bad_address(text))?;
+            return Ok(ListenAddr::TcpAny(port));
+        }
+        text.parse()
+            .map(ListenAddr::Tcp)
+            .map_err(|_| bad_address(text))
+    }
+}
+
+fn bad_address(text: &str) -> String {
+    let hint = "an address is an IP address and a port, as in `127.0.0.1:8080`, `[::1]:8080` or \
+                `:8080`, or `unix:` and a path";
+    format!("`{text}` is not an address to listen on: {hint}")
+}
+
+impl From<SocketAddr> for ListenAddr {
+    fn from(address: SocketAddr) -> ListenAddr {
+        ListenAddr::Tcp(address)
+    }
+}
+
+impl fmt::Display for ListenAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenAddr::Tcp(address) => address.fmt(f),
+            ListenAddr::TcpAny(port) => write!(f, "*:{port}"),
+            ListenAddr::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Why a listener could not be made.
+#[derive(Debug)]
+pub struct BindError {
+    address: String,
+    error: io::Error,
+}
+
+impl BindError {
+    pub(crate) fn new(address: impl fmt::Display, error: io::Error) -> BindError {
+        BindError {
+            address: address.to_string(),
+            error,
+        }
+    }
+
+    /// What the system said.
+    pub fn io_error(&self) -> &io::Error {
+        &self.error
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {}: ", self.address)?;
+        match self.error.kind() {
+            io::ErrorKind::AddrInUse => f.write_str("another program is listening there"),
+            io::ErrorKind::AddrNotAvailable => {
+                f.write_str("this machine does not have that address")
+            }
+            io::ErrorKind::PermissionDenied => f.write_str(
+                "permission denied (ports below 1024 need root or the capability \
+                 CAP_NET_BIND_SERVICE; a socket file needs a directory you may write to)",
+            ),
+            _ => self.error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// A listening socket of one worker.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) socket: OwnedFd,
+    pub(crate) local: Local,
+}
+
+/// What is known of a connection's own end without asking the kernel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Local {
+    /// The listener's address is every connection's.
+    Fixed(SocketAddr),
+    /// The listener is bound to all addresses: each connection must be asked.
+    Any,
+    Unix,
+}
+
+/// Makes one listener for each of `workers` at this address; all of a TCP address share its port
+/// through `SO_REUSEPORT`, all of a Unix path share one socket.
+pub(crate) fn listen(
+    address: &ListenAddr,
+    workers: usize,
+    options: &SocketOptions,
+) -> Result<(ListenAddr, Vec<Listener>), BindError> {
+    let fail = |error| BindError::new(address, error);
+    match address {
+        ListenAddr::Tcp(address) => {
+            let (bound, listeners) =
+                listen_tcp(*address, options.ipv6_only, workers, options).map_err(fail)?;
+            Ok((ListenAddr::Tcp(bound), listeners))
+        }
+        ListenAddr::TcpAny(port) => {
+            let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, *port));
+            let (bound, listeners) = listen_tcp(any, false, workers, options).map_err(fail)?;
+            Ok((ListenAddr::TcpAny(bound.port()), listeners))
+        }
+        ListenAddr::Unix(path) => {
+            let listeners = listen_unix(path, workers, options).map_err(fail)?;
+            Ok((address.clone(), listeners))
+        }
+    }
+}
+
+fn listen_tcp(
+    wanted: SocketAddr,
+    ipv6_only: bool,
+    workers: usize,
+    options: &SocketOptions,
+) -> io::Result<(SocketAddr, Vec<Listener>)> {
+    // `SO_REUSEPORT` would let a second server of the same user share the port and take half of
+    // the connections. A socket without it finds out first.
+    let probe = tcp_socket(wanted, ipv6_only, options)?;
+    probe.bind(&wanted.into())?;
+    let address = probe.local_addr()?.as_socket().unwrap_or(wanted);
+    drop(probe);
+
+    let local = if is_unspecified(address.ip()) {
+        Local::Any
+    } else {
+        Local::Fixed(address)
+    };
+    let mut listeners = Vec::with_capacity(workers);
+    for _ in 0..workers {
+        let socket = tcp_socket(address, ipv6_only, options)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(backlog(options))?;
+        listeners.push(Listener {
+            socket: socket.into(),
+            local,
+        });
+    }
+    Ok((address, listeners))
+}
+
+/// Accepted sockets inherit every option set here: no system call per connection.
+fn tcp_socket(address: SocketAddr, ipv6_only: bool, options: &SocketOptions) -> io::Result<Socket> {
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(ipv6_only)?;
+    }
+    if options.nodelay {
+        socket.set_tcp_nodelay(true)?;
+    }
+    if let Some(idle) = options.tcp_keepalive {
+        let interval = std::time::Duration::from_secs(15);
+        let keepalive = TcpKeepalive::new().with_time(idle).with_interval(interval);
+        socket.set_tcp_keepalive(&keepalive)?;
+    }
+    if let Some(bytes) = options.notsent_lowat {
+        socket.set_tcp_notsent_lowat(bytes)?;
+    }
+    Ok(socket)
+}
+
+fn is_unspecified(ip: IpAddr) -> bool {
+    matches!(
+        ip,
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) | IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+    )
+}
+
+fn listen_unix(path: &Path, workers: usize, options: &SocketOptions) -> io::Result<Vec<Listener>> {
+    remove_stale_socket(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    socket.listen(backlog(options))?;
+    let shared = OwnedFd::from(socket);
+    (0..workers)
+        .map(|_| {
+            Ok(Listener {
+                socket: shared.try_clone()?,
+                local: Local::Unix,
+            })
+        })
+        .collect()
+}
+
+/// Removes a socket file that a crashed server left behind; leaves anything else alone.
+fn remove_stale_socket(path: &Path) -> io::Result<()> {
+    let Ok(metadata) = std::fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    if !metadata.file_type().is_socket() {
+        let what = "there is a file at that path, and it is not a socket";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
+        }
+        _ => Err(io::ErrorKind::AddrInUse.into()),
+    }
+}
+
+fn backlog(options: &SocketOptions) -> i32 {
+    i32::try_from(options.backlog).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

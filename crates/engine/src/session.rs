@@ -1,0 +1,415 @@
+//! One HTTP/1 connection: moves bytes between its socket, its core and its handler.
+//!
+//! [`Session::drive`] is called when something happened to a connection: its socket has an event,
+//! its handler was woken, or work was left over from an earlier turn. It does what can be done
+//! now, in this order, until nothing more can be or the turn's budget is spent:
+//!
+//! | the connection | is driven by |
+//! |---|---|
+//! | has output the socket did not take | sending it; nothing else happens before it is gone |
+//! | lingers | reading and throwing away |
+//! | has a handler running | reading content for it while its feed has room; polling it when woken |
+//! | has a streamed response | polling the stream while the socket takes its pieces |
+//! | has none of these | reading requests; each is handed to the service at once |
+//!
+//! Responses gather in the worker's outbox and leave in one send when the connection can do
+//! nothing more, or when the outbox is full.
+
+mod input;
+mod output;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
+
+use crate::connection::{Close, Connection, Ending, Wait};
+use crate::content::{Content, ContentError, Feed};
+use crate::counters::Counter;
+use crate::exchange::Slots;
+use crate::request::{Parts, Request};
+use crate::service::Service;
+use crate::worker::Context;
+use crate::{Response, StatusCode};
+
+/// A connection at work, with everything of its worker that it needs.
+pub(crate) struct Session<'w, S: Service> {
+    pub(crate) connection: &'w mut Connection,
+    pub(crate) cx: &'w mut Context,
+    pub(crate) slots: &'w mut Slots<S::Future>,
+    pub(crate) service: &'w S,
+    /// Requests and pieces this turn may still take.
+    pub(crate) budget: u32,
+}
+
+/// What becomes of a connection after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It waits for an event or a wake-up.
+    Wait,
+    /// It has work left: drive it again in the next turn.
+    Again,
+    Close(Close),
+}
+
+/// Requests and streamed pieces that one connection may take in a turn, so that a peer which
+/// pipelines for ever leaves room for the others. wrk's deepest common pipeline is 64.
+const TURN_BUDGET: u32 = 128;
+
+/// Output gathered before it is sent within a turn.
+const OUTBOX_BYTES: usize = 64 * 1024;
+
+impl<'w, S: Service> Session<'w, S> {
+    pub(crate) fn new(
+        connection: &'w mut Connection,
+        cx: &'w mut Context,
+        slots: &'w mut Slots<S::Future>,
+        service: &'w S,
+    ) -> Session<'w, S> {
+        Session {
+            connection,
+            cx,
+            slots,
+            service,
+            budget: TURN_BUDGET,
+        }
+    }
+
+    /// Does what can be done now.
+    pub(crate) fn drive(&mut self) -> Outcome {
+        let outcome = self.run().and_then(|outcome| {
+            // The socket was full a moment ago. Trying again might succeed now, and then no event
+            // would come to go on with what waited for it.
+            if self.connection.pending.is_some() && self.cx.outbox.is_empty() {
+                return Ok(Outcome::Wait);
+            }
+            // What the last step wrote leaves here: once, for everything in the turn.
+            if self.flush()? {
+                self.after_output(outcome)
+            } else {
+                Ok(Outcome::Wait)
+            }
+        });
+        match outcome {
+            Ok(outcome) => {
+                self.set_clock();
+                outcome
+            }
+            Err(close) => Outcome::Close(close),
+        }
+    }
+
+    fn run(&mut self) -> Result<Outcome, Close> {
+        loop {
+            if self.connection.broken {
+                return Err(self.cut());
+            }
+            let must_flush = self.cx.outbox.len() >= OUTBOX_BYTES;
+            if (must_flush || self.connection.pending.is_some()) && !self.flush()? {
+                return Ok(Outcome::Wait);
+            }
+            match self.connection.ending {
+                Ending::Open => {}
+                Ending::Lingering => return self.linger(),
+                Ending::CloseAfterOutput | Ending::LingerAfterOutput => return Ok(Outcome::Wait),
+            }
+            if self.budget == 0 {
+                return Ok(Outcome::Again);
+            }
+            let progress = match self.connection.exchange {
+                Some(slot) => self.exchange(slot)?,
+                None => self.read_input()?,
+            };
+            if !progress {
+                return Ok(Outcome::Wait);
+            }
+        }
+    }
+
+    /// Called when all output has left: carries out an end that waited for it.
+    fn after_output(&mut self, outcome: Outcome) -> Result<Outcome, Close> {
+        match self.connection.ending {
+            Ending::Open | Ending::Lingering => Ok(outcome),
+            Ending::CloseAfterOutput => Err(Close::Plain),
+            Ending::LingerAfterOutput => {
+                self.begin_lingering()?;
+                self.linger()
+            }
+        }
+    }
+
+    /// Drives a handler or a streamed response. True when that made a difference.
+    fn exchange(&mut self, slot: u32) -> Result<bool, Close> {
+        let mut progress = self.feed_wants_input(slot) && self.read_input()?;
+        // Reading may have answered the request already (its content was invalid).
+        if self.connection.exchange != Some(slot) || self.connection.ending != Ending::Open {
+            return Ok(true);
+        }
+        if !self.slots.get(slot).is_running() {
+            return Ok(self.stream_body(slot)? || progress);
+        }
+        // The end of the input may be news to the handler, and is the end of the exchange.
+        let gone = self.is_client_gone();
+        let woken = std::mem::take(&mut self.connection.woken);
+        if !woken && !gone {
+            self.continue_if_awaited(slot);
+            return Ok(progress);
+        }
+        match self.poll_handler(slot) {
+            Poll::Ready(response) => self.respond(slot, response),
+            Poll::Pending if gone => return Err(self.cut()),
+            Poll::Pending => {
+                self.continue_if_awaited(slot);
+                progress |= self.feed_wants_input(slot) && self.has_input();
+                return Ok(progress);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Hands a request to the service and polls its handler for the first time.
+    pub(crate) fn begin(&mut self, mut parts: Box<Parts>, content: InitialContent) {
+        self.budget -= 1;
+        self.connection.requests = self.connection.requests.wrapping_add(1);
+        self.connection.discarded = 0;
+        self.connection.clock.restart(Wait::Nothing, self.cx.now);
+        self.cx.counters.count(Counter::Requests);
+        if self.is_last_request() {
+            self.connection.core.close_after();
+        }
+
+        let slot = self.slots.acquire(self.connection.token);
+        let max = self.cx.config.connections.content_collected_bytes_max;
+        let content = match content {
+            InitialContent::None => Content::none(max),
+            InitialContent::Complete(data, trailers) => Content::ready(data, trailers, max),
+            InitialContent::Begun(data) => {
+                let buffer = self.cx.config.connections.content_buffer_bytes_max;
+                let place = self.slots.get(slot);
+                let feed = Feed::new(place.signal(), buffer);
+                if !data.is_empty() {
+                    feed.push(&data);
+                }
+                place.feed = Some(feed.clone());
+                Content::fed(feed, max)
+            }
+        };
+        self.connection.exchange = Some(slot);
+        parts.content = content;
+        let request = Request::new(parts);
+        let (service, place) = (self.service, self.slots.get(slot));
+        let first_poll = catch_unwind(AssertUnwindSafe(|| {
+            place.begin(service.call(request));
+            place.poll()
+        }));
+        match first_poll {
+            Ok(Poll::Ready(response)) => self.respond(slot, response),
+            Ok(Poll::Pending) => self.continue_if_awaited(slot),
+            Err(_) => {
+                let response = self.handler_panicked(slot);
+                self.respond(slot, response);
+            }
+        }
+    }
+
+    fn is_last_request(&self) -> bool {
+        let limit = self.cx.config.connections.requests_per_connection_max;
+        self.cx.draining
+            || limit.is_some_and(|max| self.connection.requests >= max)
+            || self
+                .connection
+                .clock
+                .is_past_lifetime(&self.cx.waits, self.cx.now)
+    }
+
+    fn poll_handler(&mut self, slot: u32) -> Poll<Response> {
+        let place = self.slots.get(slot);
+        match catch_unwind(AssertUnwindSafe(|| place.poll())) {
+            Ok(poll) => poll,
+            Err(_) => Poll::Ready(self.handler_panicked(slot)),
+        }
+    }
+
+    fn handler_panicked(&mut self, slot: u32) -> Response {
+        self.cx.counters.count(Counter::HandlerPanics);
+        tracing::error!(peer = %self.connection.peer, "a handler panicked");
+        self.cancel_handler(slot);
+        Response::new(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn cancel_handler(&mut self, slot: u32) {
+        let place = self.slots.get(slot);
+        if catch_unwind(AssertUnwindSafe(|| place.cancel())).is_err() {
+            tracing::error!("a cancelled handler panicked while it was dropped");
+        }
+    }
+
+    /// Answers in the handler's place, and ends the connection after that.
+    fn refuse_running(&mut self, slot: u32, status: StatusCode) {
+        self.cancel_handler(slot);
+        self.connection.core.close_after();
+        self.respond(slot, Response::new(status));
+    }
+
+    /// The exchange is over and its response complete.
+    pub(crate) fn finish_exchange(&mut self, slot: u32) {
+        self.release(slot);
+        self.connection.clock.restart(Wait::Nothing, self.cx.now);
+        self.next_cycle();
+    }
+
+    /// After a response: on to the next request, or to the end.
+    pub(crate) fn next_cycle(&mut self) {
+        let core = &mut self.connection.core;
+        if core.is_persistent() {
+            if core.is_request_complete() && core.start_next_cycle().is_err() {
+                self.connection.ending = Ending::LingerAfterOutput;
+            }
+            return;
+        }
+        // A client that asked for the close and has sent everything sends nothing more that a
+        // reset could answer.
+        let clean = core.is_request_complete()
+            && core.is_close_requested()
+            && self.connection.inbox.is_empty();
+        self.connection.ending = if clean {
+            Ending::CloseAfterOutput
+        } else {
+            Ending::LingerAfterOutput
+        };
+    }
+
+    fn release(&mut self, slot: u32) {
+        self.connection.exchange = None;
+        let slots = &mut *self.slots;
+        if catch_unwind(AssertUnwindSafe(|| slots.release(slot))).is_err() {
+            tracing::error!("a handler or response stream panicked while it was dropped");
+        }
+    }
+
+    /// Gives back what the connection holds, before it is closed.
+    pub(crate) fn abandon(&mut self) {
+        if let Some(slot) = self.connection.exchange {
+            if self.slots.get(slot).is_running() {
+                self.cx.counters.count(Counter::HandlersCancelled);
+            } else {
+                self.cx.counters.count(Counter::ResponsesAborted);
+            }
+            if let Some(feed) = &self.slots.get(slot).feed {
+                feed.end(Err(ContentError::Incomplete), None);
+            }
+            self.release(slot);
+        }
+        if let Some(parts) = self.connection.parts.take() {
+            parts.recycle();
+        }
+    }
+
+    /// Ends the connection at once. A response that has begun must not look complete.
+    fn cut(&mut self) -> Close {
+        let streaming = self
+            .connection
+            .exchange
+            .is_some_and(|slot| !self.slots.get(slot).is_running());
+        if streaming || self.connection.pending.is_some() {
+            Close::Reset
+        } else {
+            Close::Plain
+        }
+    }
+
+    /// The client has closed its sending side, or all of the connection, while we owe it a
+    /// response, and everything it sent before has been read as far as it can be.
+    fn is_client_gone(&self) -> bool {
+        let connection = &*self.connection;
+        connection.read_closed
+            && !self.cx.config.half_close
+            && (connection.eof || connection.core.is_request_complete())
+    }
+
+    /// A deadline has passed. The worker closes the connection if this says so, and drives it
+    /// otherwise.
+    pub(crate) fn timed_out(&mut self, counter: Counter) -> Outcome {
+        let wait = self.connection.clock.wait();
+        if wait == Wait::Idle && self.cx.draining {
+            // A request may have come in the last moment; it is answered.
+            self.connection.readable = true;
+            match self.drive() {
+                Outcome::Wait if self.connection.clock.wait() == Wait::Idle => {
+                    return Outcome::Close(Close::Plain);
+                }
+                outcome => return outcome,
+            }
+        }
+        if wait != Wait::Linger {
+            self.cx.counters.count(counter);
+            tracing::debug!(peer = %self.connection.peer, deadline = counter.name(), "timed out");
+        }
+        match wait {
+            Wait::Nothing | Wait::FirstByte | Wait::Idle | Wait::Linger => {
+                Outcome::Close(Close::Plain)
+            }
+            Wait::Write => Outcome::Close(Close::Reset),
+            Wait::Head => {
+                self.refuse(StatusCode::REQUEST_TIMEOUT);
+                self.drive()
+            }
+            Wait::Content | Wait::Handler => {
+                let status = match wait {
+                    Wait::Content => StatusCode::REQUEST_TIMEOUT,
+                    _ => StatusCode::SERVICE_UNAVAILABLE,
+                };
+                match self.connection.exchange {
+                    Some(slot) if self.slots.get(slot).is_running() => {
+                        if let (Wait::Content, Some(feed)) = (wait, &self.slots.get(slot).feed) {
+                            feed.end(Err(ContentError::TimedOut), None);
+                        }
+                        self.refuse_running(slot, status);
+                        self.drive()
+                    }
+                    // The response has begun, or is complete: there is no way to say it any more.
+                    Some(_) => Outcome::Close(Close::Reset),
+                    None => Outcome::Close(Close::Plain),
+                }
+            }
+        }
+    }
+
+    /// Starts or goes on with the deadline that fits what the connection waits for now.
+    fn set_clock(&mut self) {
+        let now = self.cx.now;
+        let wait = if self.connection.ending == Ending::Lingering {
+            Wait::Linger
+        } else if self.connection.pending.is_some() {
+            Wait::Write
+        } else {
+            match self.connection.exchange {
+                Some(slot) => self.exchange_wait(slot),
+                None => match self.connection.core.reading() {
+                    ajay_h1::Reading::FirstByte => Wait::FirstByte,
+                    ajay_h1::Reading::Head => Wait::Head,
+                    ajay_h1::Reading::Content => Wait::Content,
+                    ajay_h1::Reading::Idle | ajay_h1::Reading::Waiting | ajay_h1::Reading::Done => {
+                        Wait::Idle
+                    }
+                },
+            }
+        };
+        self.connection.clock.wait_for(wait, now);
+    }
+
+    fn exchange_wait(&mut self, slot: u32) -> Wait {
+        let place = self.slots.get(slot);
+        let awaits_content = place.feed.as_ref().is_some_and(|feed| feed.is_awaited());
+        match (awaits_content, place.is_running()) {
+            (true, _) => Wait::Content,
+            (false, true) => Wait::Handler,
+            (false, false) => Wait::Nothing,
+        }
+    }
+}
+
+/// What has arrived of a request's content together with its head.
+pub(crate) enum InitialContent {
+    None,
+    Complete(bytes::Bytes, Option<Box<crate::FieldSection>>),
+    Begun(Vec<u8>),
+}

@@ -1,0 +1,404 @@
+//! Reading: from the socket through the core to a handler, a feed, or nowhere.
+
+use ajay_h1::{ContentRemaining, EofEffect, Event, Framing, Reading, Violation};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, Shutdown};
+
+use super::*;
+
+/// A partial head begins with this much room; it grows by doubling up to its limit.
+const INBOX_BYTES_MIN: usize = 2048;
+
+impl<S: Service> Session<'_, S> {
+    /// Uses what was left over, or reads once and uses that. True when it made a difference,
+    /// false when the socket has nothing more or input has to wait.
+    pub(super) fn read_input(&mut self) -> Result<bool, Close> {
+        if !self.connection.inbox.is_empty() && self.use_inbox() {
+            return Ok(true);
+        }
+        if self.is_end_untold() {
+            self.use_input(&[]);
+            return Ok(true);
+        }
+        if !self.connection.readable || self.connection.eof {
+            return Ok(false);
+        }
+        let received = if self.connection.inbox.is_empty() {
+            self.receive_into_scratch()
+        } else {
+            self.receive_into_inbox()
+        };
+        match received {
+            Ok(0) => self.end_of_input(),
+            Ok(_) => Ok(true),
+            Err(Errno::AGAIN) => {
+                self.connection.readable = false;
+                Ok(false)
+            }
+            Err(Errno::INTR) => Ok(true),
+            Err(error) => {
+                self.cx.counters.count(Counter::ConnectionErrors);
+                tracing::debug!(peer = %self.connection.peer, %error, "receive failed");
+                self.connection.broken = true;
+                Err(Close::Plain)
+            }
+        }
+    }
+
+    /// The common case: nothing is left over, and the worker's own buffer serves.
+    fn receive_into_scratch(&mut self) -> Result<usize, Errno> {
+        let mut scratch = std::mem::take(&mut self.cx.scratch);
+        let result = rustix::net::recv(
+            &self.connection.socket,
+            &mut scratch[..],
+            RecvFlags::empty(),
+        );
+        if let Ok((_, received)) = result {
+            self.count_received(received, scratch.len());
+            let used = self.use_input(&scratch[..received]);
+            if used < received {
+                self.connection
+                    .inbox
+                    .extend_from_slice(&scratch[used..received]);
+            }
+        }
+        self.cx.scratch = scratch;
+        result.map(|(_, received)| received)
+    }
+
+    fn receive_into_inbox(&mut self) -> Result<usize, Errno> {
+        let inbox = &mut self.connection.inbox;
+        let held = inbox.len();
+        inbox.reserve(held.max(INBOX_BYTES_MIN));
+        let room = inbox.capacity() - held;
+        let buffer = rustix::buffer::spare_capacity(inbox);
+        let received = rustix::net::recv(&self.connection.socket, buffer, RecvFlags::empty())?.1;
+        self.count_received(received, room);
+        if received > 0 {
+            self.use_inbox();
+        }
+        Ok(received)
+    }
+
+    fn count_received(&mut self, received: usize, room: usize) {
+        self.cx
+            .counters
+            .add(Counter::BytesReceived, received as u64);
+        // A short read found the socket empty; what comes later is a new event. Only the end of
+        // the stream may hide behind it.
+        if received < room && !self.connection.read_closed {
+            self.connection.readable = false;
+        }
+    }
+
+    /// True when some of what was left over could be used.
+    fn use_inbox(&mut self) -> bool {
+        let mut inbox = std::mem::take(&mut self.connection.inbox);
+        let used = self.use_input(&inbox);
+        if used == inbox.len() {
+            // Freed, not kept: an idle connection owns no buffer.
+            return true;
+        }
+        inbox.drain(..used);
+        self.connection.inbox = inbox;
+        used > 0
+    }
+
+    /// Feeds the core and does what it says. Returns how many bytes are used up.
+    fn use_input(&mut self, input: &[u8]) -> usize {
+        let mut used = 0;
+        while self.may_use_input() {
+            // Content can end without another byte; everything else needs one.
+            if used == input.len() && self.connection.core.reading() != Reading::Content {
+                break;
+            }
+            let mut parts = match self.connection.parts.take() {
+                Some(parts) => parts,
+                None => Parts::take(self.connection.peer, self.connection.local),
+            };
+            let step = self.connection.core.next_event(
+                &self.cx.core_config,
+                &input[used..],
+                &mut parts.head,
+            );
+            let step = match step {
+                Ok(step) => step,
+                Err(violation) => {
+                    parts.recycle();
+                    self.violated(violation);
+                    return input.len();
+                }
+            };
+            used += step.consumed;
+            if let Event::Request { framing, .. } = step.event {
+                match self.initial_content(framing, &input[used..]) {
+                    Ok((content, more)) => {
+                        used += more;
+                        self.begin(parts, content);
+                    }
+                    Err(violation) => {
+                        parts.recycle();
+                        self.violated(violation);
+                        return input.len();
+                    }
+                }
+                continue;
+            }
+            if self.connection.core.reading() == Reading::Head {
+                self.connection.parts = Some(parts);
+            } else {
+                parts.recycle();
+            }
+            match step.event {
+                Event::Request { .. } => {}
+                Event::Data(data) => self.content(data),
+                Event::End => self.content_ended(),
+                Event::NeedData | Event::Paused => break,
+                Event::HandOver => {
+                    self.connection.ending = Ending::CloseAfterOutput;
+                    break;
+                }
+                Event::Closed => {
+                    if self.connection.ending == Ending::Open && self.connection.exchange.is_none()
+                    {
+                        self.connection.ending = Ending::LingerAfterOutput;
+                    }
+                    return input.len();
+                }
+            }
+        }
+        used
+    }
+
+    /// Whether more input may be used now: not while a response has to come first, nor while its
+    /// output waits, nor for a feed that is full.
+    fn may_use_input(&mut self) -> bool {
+        if self.connection.ending != Ending::Open
+            || self.budget == 0
+            || self.cx.outbox.len() >= OUTBOX_BYTES
+        {
+            return false;
+        }
+        match self.connection.exchange {
+            Some(slot) => self.feed_wants_input(slot),
+            None => true,
+        }
+    }
+
+    pub(super) fn feed_wants_input(&mut self, slot: u32) -> bool {
+        match &self.slots.get(slot).feed {
+            Some(feed) => !self.connection.core.is_request_complete() && feed.wants_more(),
+            None => false,
+        }
+    }
+
+    /// Whether there is anything to read now.
+    pub(super) fn has_input(&self) -> bool {
+        !self.connection.inbox.is_empty()
+            || self.is_end_untold()
+            || (self.connection.readable && !self.connection.eof)
+    }
+
+    /// The last byte of content filled the feed, so that its end had to wait. No other byte, and
+    /// no event, will come to tell it.
+    fn is_end_untold(&self) -> bool {
+        self.connection.core.content_remaining() == ContentRemaining::Known(0)
+    }
+
+    /// Takes the content that came with the head. Most content is small and all here: then the
+    /// handler finds it ready, and no feed is needed.
+    fn initial_content(
+        &mut self,
+        framing: Framing,
+        input: &[u8],
+    ) -> Result<(InitialContent, usize), Violation> {
+        if matches!(framing, Framing::None | Framing::Length(0)) {
+            return Ok((InitialContent::None, 0));
+        }
+        let mut gathered = Vec::new();
+        let mut used = 0;
+        // The core does not touch the head while it reads content.
+        let mut no_head = ajay_http::RequestHead::new();
+        loop {
+            let step = self.connection.core.next_event(
+                &self.cx.core_config,
+                &input[used..],
+                &mut no_head,
+            )?;
+            used += step.consumed;
+            match step.event {
+                Event::Data(data) => gathered.extend_from_slice(data),
+                Event::End => {
+                    let trailers = self.connection.core.take_trailers();
+                    return Ok((InitialContent::Complete(gathered.into(), trailers), used));
+                }
+                _ => return Ok((InitialContent::Begun(gathered), used)),
+            }
+        }
+    }
+
+    fn content(&mut self, data: &[u8]) {
+        self.connection.clock.moved(data.len(), self.cx.now);
+        let feed = self
+            .connection
+            .exchange
+            .and_then(|slot| self.slots.get(slot).feed.as_ref());
+        if let Some(feed) = feed {
+            feed.push(data);
+            return;
+        }
+        self.connection.discarded += data.len() as u64;
+        if self.connection.discarded > self.cx.config.connections.content_discarded_bytes_max {
+            self.connection.ending = Ending::LingerAfterOutput;
+        }
+    }
+
+    fn content_ended(&mut self) {
+        let trailers = self.connection.core.take_trailers();
+        match self.connection.exchange {
+            Some(slot) => {
+                // From here on it is the handler that takes its time.
+                self.connection.clock.restart(Wait::Nothing, self.cx.now);
+                if let Some(feed) = self.slots.get(slot).feed.take() {
+                    feed.end(Ok(()), trailers);
+                }
+            }
+            None => self.next_cycle(),
+        }
+    }
+
+    /// The peer broke a rule or a limit.
+    fn violated(&mut self, violation: Violation) {
+        let status = violation.status();
+        self.cx.counters.count(match status {
+            StatusCode::PAYLOAD_TOO_LARGE => Counter::ContentTooLarge,
+            StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                Counter::HeadTooLarge
+            }
+            _ => Counter::Violations,
+        });
+        let peer = self.connection.peer;
+        tracing::debug!(%peer, violation = violation.name(), "refused: {violation}");
+        match self.connection.exchange {
+            Some(slot) => self.content_violated(slot, status),
+            None => self.refuse(status),
+        }
+    }
+
+    /// The rest of the content cannot be read while a handler works on the request.
+    fn content_violated(&mut self, slot: u32, status: StatusCode) {
+        let error = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => ContentError::TooLarge,
+            _ => ContentError::Invalid,
+        };
+        if let Some(feed) = self.slots.get(slot).feed.take() {
+            feed.end(Err(error), None);
+        }
+        if self.slots.get(slot).is_running() {
+            self.refuse_running(slot, status);
+        } else {
+            // A response is under way; it is broken off.
+            self.connection.broken = true;
+        }
+    }
+
+    /// Nothing more will come.
+    fn end_of_input(&mut self) -> Result<bool, Close> {
+        let connection = &mut *self.connection;
+        connection.eof = true;
+        connection.read_closed = true;
+        connection.readable = false;
+        match connection.core.handle_eof(connection.inbox.len()) {
+            EofEffect::Idle => {}
+            EofEffect::InHead => self.cx.counters.count(Counter::EofInHead),
+            EofEffect::InContent => {
+                self.cx.counters.count(Counter::EofInContent);
+                let slot = self.connection.exchange;
+                if let Some(feed) = slot.and_then(|slot| self.slots.get(slot).feed.take()) {
+                    feed.end(Err(ContentError::Incomplete), None);
+                }
+            }
+            _ => {}
+        }
+        match self.connection.exchange {
+            // The exchange decides, see `is_client_gone`.
+            Some(_) => Ok(true),
+            // What has been answered leaves first.
+            None => {
+                self.connection.ending = Ending::CloseAfterOutput;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Sends `100 Continue` when the handler waits for content that the client holds back.
+    pub(super) fn continue_if_awaited(&mut self, slot: u32) {
+        if !self.connection.core.expects_continue() {
+            return;
+        }
+        let awaited = self
+            .slots
+            .get(slot)
+            .feed
+            .as_ref()
+            .is_some_and(|feed| feed.is_awaited());
+        if awaited
+            && self
+                .connection
+                .core
+                .send_continue(&mut self.cx.outbox.buffer)
+                .is_err()
+        {
+            tracing::error!("the core refused to send 100 Continue");
+        }
+    }
+
+    pub(super) fn begin_lingering(&mut self) -> Result<(), Close> {
+        self.connection.ending = Ending::Lingering;
+        self.connection.inbox = Vec::new();
+        self.connection.discarded = 0;
+        match rustix::net::shutdown(&self.connection.socket, Shutdown::Write) {
+            Ok(()) if !self.connection.eof => Ok(()),
+            _ => Err(Close::Plain),
+        }
+    }
+
+    /// Throws away what comes, until the peer closes or has sent too much.
+    pub(super) fn linger(&mut self) -> Result<Outcome, Close> {
+        while self.connection.readable {
+            let scratch = &mut self.cx.scratch[..];
+            match rustix::net::recv(&self.connection.socket, scratch, RecvFlags::empty()) {
+                Ok((_, 0)) => return Err(Close::Plain),
+                Ok((_, received)) => {
+                    self.connection.discarded += received as u64;
+                    if self.connection.discarded > LINGER_BYTES_MAX {
+                        return Err(Close::Plain);
+                    }
+                    if self.budget == 0 {
+                        return Ok(Outcome::Again);
+                    }
+                    self.budget -= 1;
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.connection.readable = false,
+                Err(_) => return Err(Close::Plain),
+            }
+        }
+        Ok(Outcome::Wait)
+    }
+
+    pub(super) fn content_is_small_enough_to_discard(&self) -> bool {
+        match self.connection.core.content_remaining() {
+            ContentRemaining::None => true,
+            ContentRemaining::Known(bytes) => {
+                bytes <= self.cx.config.connections.content_discarded_bytes_max
+            }
+            // Chunks may still turn out to be few.
+            ContentRemaining::Unknown => true,
+        }
+    }
+}
+
+/// What a lingering connection may still send. A client that ignores our close for longer than
+/// this is reset: 16 MiB is what a fast sender has under way before it sees the response.
+const LINGER_BYTES_MAX: u64 = 16 * 1024 * 1024;

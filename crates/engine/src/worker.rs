@@ -1,0 +1,536 @@
+//! A worker: one thread, one tokio runtime, one epoll instance, and the turn that joins them.
+//!
+//! # The turn
+//!
+//! ```text
+//!   events of the reactor ──> listeners marked ready, connections driven
+//!   accept                ──> new connections registered
+//!   slots that were woken ──> their connections driven
+//!   work left over        ──> driven again
+//!   a new tick            ──> deadlines fired, drain advanced
+//! ```
+//!
+//! Turns follow each other until one finds little to do. Then the worker arms its wake-ups and
+//! gives the thread back to tokio, which sleeps in its own epoll until the reactor's descriptor,
+//! a waker, a timer or another task of the runtime has something.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context as TaskContext, Poll};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Sleep;
+
+use crate::Config;
+use crate::accept::{ACCEPTS_PER_TURN, Accepted, Acceptor, Admission, Attempt};
+use crate::connection::{Close, Connection, Ending, WaitLimits};
+use crate::counters::{Counter, Counters};
+use crate::deadline::{TICK, Tick, Wheel, ticks};
+use crate::exchange::{Slots, WakeQueue};
+use crate::listener::Listener;
+use crate::outbox::Outbox;
+use crate::reactor::{EventFlags, Reactor, Token};
+use crate::service::Service;
+use crate::session::{Outcome, Session};
+
+/// What a worker has at hand for every connection, whatever the service.
+pub(crate) struct Context {
+    pub(crate) config: Arc<Config>,
+    pub(crate) core_config: ajay_h1::Config,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) waits: WaitLimits,
+    /// The present, in ticks; moves once a turn.
+    pub(crate) now: Tick,
+    /// The value of `Date`; moves once a second.
+    pub(crate) date: [u8; 29],
+    pub(crate) draining: bool,
+    /// Where sockets are read into: one buffer, always warm, for all connections.
+    pub(crate) scratch: Vec<u8>,
+    pub(crate) outbox: Outbox,
+}
+
+/// What the rest of the process has of a worker.
+pub(crate) struct Link {
+    pub(crate) queue: Arc<WakeQueue>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) command: AtomicU8,
+}
+
+/// Commands to a worker; a higher one replaces a lower one.
+pub(crate) const RUN: u8 = 0;
+pub(crate) const DRAIN: u8 = 1;
+pub(crate) const STOP: u8 = 2;
+
+/// One read takes at most this much. Larger reads make uploads cheaper, up to about here.
+const SCRATCH_BYTES: usize = 64 * 1024;
+
+/// Turns before the worker lets tokio look at its own timers, sockets and tasks: about half a
+/// millisecond under full load.
+const TURNS_BEFORE_YIELD: u32 = 16;
+
+/// With fewer events than this the turn was a quiet one, and the worker goes to sleep rather than
+/// asking once more.
+const QUIET_EVENTS: usize = 4;
+
+/// Tokens from here up belong to listeners.
+const LISTENERS_FROM: u32 = u32::MAX - 0xffff;
+
+pub(crate) struct Worker<S: Service> {
+    link: Arc<Link>,
+    admission: Arc<Admission>,
+    cx: Context,
+    reactor: Reactor,
+    acceptor: Acceptor,
+    connections: Vec<Place>,
+    free: Vec<u32>,
+    open: usize,
+    slots: Slots<S::Future>,
+    service: S,
+    wheel: Wheel,
+    started: Instant,
+    second: u64,
+    timer: Pin<Box<Sleep>>,
+    drain_deadline: Option<Tick>,
+    again: VecDeque<Token>,
+    /// Emptied in every turn; kept for their memory.
+    woken: Vec<u32>,
+    due: Vec<u32>,
+}
+
+struct Place {
+    generation: u32,
+    connection: Option<Box<Connection>>,
+}
+
+/// How a worker ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ended {
+    /// Connections that were cut because the drain took too long, or was ended by force.
+    pub(crate) cut: usize,
+}
+
+impl<S: Service> Worker<S> {
+    /// Must be called inside the worker's tokio runtime.
+    pub(crate) fn new(
+        config: Arc<Config>,
+        link: Arc<Link>,
+        admission: Arc<Admission>,
+        listeners: Vec<Listener>,
+        service: S,
+    ) -> std::io::Result<Worker<S>> {
+        let reactor = Reactor::new()?;
+        let acceptor = Acceptor::new(listeners);
+        for (index, socket) in acceptor.sockets().enumerate() {
+            let token = Token {
+                index: LISTENERS_FROM + index as u32,
+                generation: 0,
+            };
+            reactor.register(socket, token)?;
+        }
+        let cx = Context {
+            core_config: ajay_h1::Config {
+                limits: config.limits,
+            },
+            waits: WaitLimits::new(&config.deadlines),
+            counters: Arc::clone(&link.counters),
+            config,
+            now: 0,
+            date: [0; 29],
+            draining: false,
+            scratch: vec![0; SCRATCH_BYTES],
+            outbox: Outbox::default(),
+        };
+        let mut worker = Worker {
+            slots: Slots::new(Arc::clone(&link.queue)),
+            link,
+            admission,
+            cx,
+            reactor,
+            acceptor,
+            connections: Vec::new(),
+            free: Vec::new(),
+            open: 0,
+            service,
+            wheel: Wheel::new(),
+            started: Instant::now(),
+            second: 0,
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            drain_deadline: None,
+            again: VecDeque::new(),
+            woken: Vec::new(),
+            due: Vec::new(),
+        };
+        worker.read_clocks();
+        Ok(worker)
+    }
+
+    /// One turn. Returns whether it found so little to do that the worker may sleep.
+    fn turn(&mut self) -> std::io::Result<bool> {
+        self.read_clocks();
+        self.obey();
+        let events = self.reactor.take_events()?;
+        for at in 0..events {
+            if let Some((token, flags)) = self.reactor.event(at) {
+                self.handle_event(token, flags);
+            }
+        }
+        if self.acceptor.has_work() {
+            self.accept(ACCEPTS_PER_TURN);
+        }
+        self.drive_woken();
+        self.drive_again();
+        Ok(events < QUIET_EVENTS && self.again.is_empty() && !self.acceptor.has_work())
+    }
+
+    fn read_clocks(&mut self) {
+        let elapsed = self.started.elapsed().as_millis() / TICK.as_millis();
+        let now = Tick::try_from(elapsed).unwrap_or(Tick::MAX - 1);
+        let tick_passed = now != self.cx.now;
+        self.cx.now = now;
+        // A clock before 1970 counts as 1970.
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        if wall != self.second {
+            self.second = wall;
+            self.cx.date = ajay_http::date::imf_fixdate(wall);
+        }
+        if tick_passed {
+            self.tick();
+        }
+    }
+
+    fn tick(&mut self) {
+        self.acceptor.resume(self.cx.now);
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.expire(self.cx.now, &mut due);
+        for index in due.drain(..) {
+            self.handle_due(index);
+        }
+        self.due = due;
+        if self
+            .drain_deadline
+            .is_some_and(|deadline| deadline <= self.cx.now)
+        {
+            self.stop();
+        }
+    }
+
+    /// Carries out what the process asked for.
+    fn obey(&mut self) {
+        match self.link.command.load(Ordering::Acquire) {
+            RUN => {}
+            DRAIN => self.begin_drain(),
+            _ => {
+                self.begin_drain();
+                self.stop();
+            }
+        }
+    }
+
+    /// Stops accepting, answers what is in flight and tells its clients to go, gives idle
+    /// connections a short grace.
+    fn begin_drain(&mut self) {
+        if std::mem::replace(&mut self.cx.draining, true) {
+            return;
+        }
+        // A connection that was completed before the drain has a right to an answer, also when
+        // its event is still to come.
+        self.acceptor.set_all_ready();
+        // No more than the queue can have held: they may come faster than we accept.
+        self.accept(self.cx.config.sockets.backlog.max(ACCEPTS_PER_TURN));
+        self.acceptor.close_all();
+        let deadlines = &self.cx.config.deadlines;
+        self.cx.waits.hasten(ticks(deadlines.drain_idle_timeout));
+        self.drain_deadline = Some(self.cx.now.saturating_add(ticks(deadlines.drain_timeout)));
+        tracing::debug!(connections = self.open, "draining");
+        for index in 0..self.connections.len() as u32 {
+            let Some(mut connection) = self.take(index) else {
+                continue;
+            };
+            connection.core.close_after();
+            connection.clock.hasten(self.cx.now);
+            self.put_back(connection);
+        }
+    }
+
+    /// Cuts what is still open.
+    fn stop(&mut self) {
+        self.drain_deadline = None;
+        for index in 0..self.connections.len() as u32 {
+            let Some(connection) = self.take(index) else {
+                continue;
+            };
+            if connection.ending == Ending::Lingering {
+                // All that it was owed has been sent; only its client has not closed yet.
+                self.close(connection, Close::Plain);
+            } else {
+                self.cx.counters.count(Counter::DrainCut);
+                self.close(connection, Close::Reset);
+            }
+        }
+    }
+
+    fn handle_event(&mut self, token: Token, flags: EventFlags) {
+        if token.index >= LISTENERS_FROM {
+            self.acceptor
+                .set_ready((token.index - LISTENERS_FROM) as usize);
+            return;
+        }
+        let Some(mut connection) = self.take_if(token) else {
+            return;
+        };
+        if flags.intersects(EventFlags::IN | EventFlags::RDHUP) {
+            connection.readable = true;
+        }
+        if flags.contains(EventFlags::RDHUP) {
+            connection.read_closed = true;
+        }
+        if flags.contains(EventFlags::ERR) {
+            self.cx.counters.count(Counter::ConnectionErrors);
+            connection.broken = true;
+        } else if flags.contains(EventFlags::HUP) {
+            // Both directions are closed. What arrived before is still read, but a response has
+            // nobody to go to.
+            connection.readable = true;
+            connection.read_closed = true;
+            connection.broken = connection.exchange.is_some();
+        } else if flags == EventFlags::OUT && connection.pending.is_none() {
+            // A new socket is writable, which is no news.
+            self.put_back(connection);
+            return;
+        }
+        self.drive(connection);
+    }
+
+    fn accept(&mut self, budget: u32) {
+        for index in self.acceptor.ready() {
+            for _ in 0..budget {
+                let cx = &self.cx;
+                match self
+                    .acceptor
+                    .accept(index, &self.admission, &cx.counters, cx.now)
+                {
+                    Attempt::Accepted(accepted) => self.add(accepted),
+                    Attempt::Refused(socket) => refuse(&socket),
+                    Attempt::Failed => {}
+                    Attempt::Empty => break,
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, accepted: Accepted) {
+        let Accepted {
+            socket,
+            peer,
+            local,
+        } = accepted;
+        self.cx.counters.count(Counter::ConnectionsAccepted);
+        self.open += 1;
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.connections.push(Place {
+                generation: 0,
+                connection: None,
+            });
+            (self.connections.len() - 1) as u32
+        });
+        let place = &mut self.connections[index as usize];
+        place.generation = place.generation.wrapping_add(1);
+        let token = Token {
+            index,
+            generation: place.generation,
+        };
+        let connection = Box::new(Connection::new(socket, token, peer, local, self.cx.now));
+        if let Err(error) = self.reactor.register(&connection.socket, token) {
+            tracing::warn!(%error, "cannot watch a connection");
+            self.close(connection, Close::Plain);
+            return;
+        }
+        self.put_back(connection);
+    }
+
+    fn drive_woken(&mut self) {
+        let mut woken = std::mem::take(&mut self.woken);
+        self.link.queue.take(&mut woken);
+        for slot in woken.drain(..) {
+            let Some(token) = self.slots.woken(slot) else {
+                continue;
+            };
+            if let Some(mut connection) = self.take_if(token) {
+                connection.woken = true;
+                self.drive(connection);
+            }
+        }
+        self.woken = woken;
+    }
+
+    fn drive_again(&mut self) {
+        // What is put back during the loop goes to the end and waits for the next turn.
+        for _ in 0..self.again.len() {
+            let Some(token) = self.again.pop_front() else {
+                break;
+            };
+            if let Some(mut connection) = self.take_if(token) {
+                connection.queued = false;
+                self.drive(connection);
+            }
+        }
+    }
+
+    fn handle_due(&mut self, index: u32) {
+        let Some(mut connection) = self.take(index) else {
+            return;
+        };
+        let (tick, counter) = connection.clock.due(&self.cx.waits);
+        if tick > self.cx.now {
+            self.put_back(connection);
+            return;
+        }
+        let outcome = self.guarded(&mut connection, |session| session.timed_out(counter));
+        self.settle(connection, outcome);
+    }
+
+    fn drive(&mut self, mut connection: Box<Connection>) {
+        let outcome = self.guarded(&mut connection, |session| session.drive());
+        self.settle(connection, outcome);
+    }
+
+    /// Runs a step of one connection. A defect of ours that panics in it costs that connection,
+    /// and no other.
+    fn guarded(
+        &mut self,
+        connection: &mut Connection,
+        step: impl FnOnce(&mut Session<'_, S>) -> Outcome,
+    ) -> Outcome {
+        let mut session = self.session(connection);
+        catch_unwind(AssertUnwindSafe(|| step(&mut session))).unwrap_or_else(|_| {
+            tracing::error!("a connection was cut because the engine panicked on it");
+            Outcome::Close(Close::Reset)
+        })
+    }
+
+    fn session<'w>(&'w mut self, connection: &'w mut Connection) -> Session<'w, S> {
+        Session::new(connection, &mut self.cx, &mut self.slots, &self.service)
+    }
+
+    fn settle(&mut self, mut connection: Box<Connection>, outcome: Outcome) {
+        match outcome {
+            Outcome::Wait => self.put_back(connection),
+            Outcome::Again => {
+                if !std::mem::replace(&mut connection.queued, true) {
+                    self.again.push_back(connection.token);
+                }
+                self.put_back(connection);
+            }
+            Outcome::Close(how) => self.close(connection, how),
+        }
+    }
+
+    fn close(&mut self, mut connection: Box<Connection>, how: Close) {
+        self.session(&mut connection).abandon();
+        // What was written for a connection that is cut goes to nobody.
+        self.cx.outbox.clear();
+        let index = connection.token.index;
+        self.wheel.remove(index);
+        self.free.push(index);
+        self.open -= 1;
+        self.cx.counters.count(Counter::ConnectionsClosed);
+        self.admission.leave_address(connection.peer);
+        self.admission.leave();
+        self.acceptor.resume_now();
+        if how == Close::Reset {
+            // With a linger time of zero, closing sends RST.
+            let none = Some(Duration::ZERO);
+            let _ = rustix::net::sockopt::set_socket_linger(&connection.socket, none);
+        }
+    }
+
+    fn take_if(&mut self, token: Token) -> Option<Box<Connection>> {
+        let place = self.connections.get_mut(token.index as usize)?;
+        if place.generation != token.generation {
+            return None;
+        }
+        place.connection.take()
+    }
+
+    fn take(&mut self, index: u32) -> Option<Box<Connection>> {
+        self.connections.get_mut(index as usize)?.connection.take()
+    }
+
+    fn put_back(&mut self, connection: Box<Connection>) {
+        let index = connection.token.index;
+        self.wheel
+            .file(index, connection.clock.due(&self.cx.waits).0);
+        self.connections[index as usize].connection = Some(connection);
+    }
+
+    /// Arms the timer while there is anything a tick could matter to. True when a tick is due
+    /// already.
+    fn poll_timer(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        if self.open == 0 && !self.acceptor.is_paused() && self.drain_deadline.is_none() {
+            return false;
+        }
+        let next = self.started + TICK * (self.cx.now + 1);
+        if self.timer.deadline().into_std() != next {
+            self.timer.as_mut().reset(next.into());
+        }
+        self.timer.as_mut().poll(cx).is_ready()
+    }
+
+    fn is_done(&self) -> bool {
+        self.cx.draining && self.open == 0
+    }
+
+    /// Runs until the drain is over.
+    pub(crate) async fn run(mut self) -> std::io::Result<Ended> {
+        std::future::poll_fn(|cx| self.poll_turns(cx)).await
+    }
+
+    fn poll_turns(&mut self, cx: &mut TaskContext<'_>) -> Poll<std::io::Result<Ended>> {
+        self.link.queue.begin_turn(cx.waker());
+        for _ in 0..TURNS_BEFORE_YIELD {
+            // First of all: what arrives from here on is a new edge.
+            let _ = self.reactor.poll_wake(cx)?;
+            let quiet = self.turn()?;
+            if self.is_done() {
+                let cut = self.cx.counters.get(Counter::DrainCut) as usize;
+                return Poll::Ready(Ok(Ended { cut }));
+            }
+            if !tokio::task::coop::has_budget_remaining() {
+                break;
+            }
+            if !quiet || self.reactor.was_full() {
+                continue;
+            }
+            if self.reactor.poll_wake(cx)?.is_ready() || self.poll_timer(cx) {
+                continue;
+            }
+            if self.link.queue.end_turn() {
+                return Poll::Pending;
+            }
+        }
+        // There is more to do, after tokio has had a look at its own.
+        self.link.queue.end_turn();
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// Tells a client that it has too many connections, without keeping it.
+///
+/// A request that has arrived is taken off the socket: unread, it would turn the close into a
+/// reset. One that comes later meets the reset when the response has arrived.
+fn refuse(socket: &std::os::fd::OwnedFd) {
+    const RESPONSE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\
+        Connection: close\r\n\r\n";
+    let _ = rustix::net::send(socket, RESPONSE, rustix::net::SendFlags::NOSIGNAL);
+    let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
+    let mut unread = [0; 4096];
+    let _ = rustix::net::recv(socket, &mut unread, rustix::net::RecvFlags::empty());
+}

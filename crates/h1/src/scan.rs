@@ -1,0 +1,105 @@
+//! Scanners that look at many bytes at a time.
+//!
+//! Long stretches go by in blocks of 16 bytes, with a test on the whole array that compiles to
+//! vector instructions on every target that has them. The place inside a block is found with words:
+//! a word holds eight bytes, the first one lowest, and a mask has the high bit of a byte set where
+//! the byte matches. Borrows run upwards only, so the lowest set bit of a mask is always right, and
+//! nothing but the lowest is used.
+//!
+//! What is left at the end of the input is looked at with the last word of the input, so that there
+//! are no loops over single bytes but for inputs shorter than a word.
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+const WORD: usize = 8;
+const BLOCK: usize = 16;
+
+/// The position in `rest`, the end of `input`, of the first `:`, or the length of `rest`.
+#[inline(always)]
+pub(crate) fn find_colon(input: &[u8], rest: &[u8]) -> usize {
+    // Names are short: words only.
+    find_by_words(input, rest, rest.len(), |word| {
+        zero_bytes(word ^ (ONES * b':' as u64))
+    })
+}
+
+/// The position in `rest`, the end of `input`, of the first byte that may not stand in a field value
+/// (a control character other than HTAB), or the length of `rest`.
+#[inline(always)]
+pub(crate) fn find_value_end(input: &[u8], rest: &[u8]) -> usize {
+    let mut unseen = rest;
+    loop {
+        while let Some((block, after)) = unseen.split_first_chunk::<BLOCK>() {
+            if block
+                .iter()
+                .fold(false, |any, &byte| any | (byte < b' ') | (byte == 0x7f))
+            {
+                break;
+            }
+            unseen = after;
+        }
+        let pos = find_by_words(input, unseen, rest.len(), control_bytes);
+        match rest.get(pos..) {
+            Some([b'\t', after @ ..]) => unseen = after,
+            _ => return pos,
+        }
+    }
+}
+
+/// The place of the first byte in `unseen`, the end of `input`, for which `matches` sets a bit,
+/// counted in the last `len` bytes of `input`; `len` if there is none.
+#[inline(always)]
+fn find_by_words(
+    input: &[u8],
+    mut unseen: &[u8],
+    len: usize,
+    matches: impl Fn(u64) -> u64,
+) -> usize {
+    while let Some((word, after)) = unseen.split_first_chunk::<WORD>() {
+        let found = matches(u64::from_le_bytes(*word));
+        if found != 0 {
+            return len - unseen.len() + first_byte(found);
+        }
+        unseen = after;
+    }
+    // Less than a word is left: its bytes, and above them zeros. A match in those is none.
+    let word = match input.last_chunk::<WORD>() {
+        Some(last) if !unseen.is_empty() => {
+            u64::from_le_bytes(*last) >> (8 * (WORD - unseen.len()))
+        }
+        Some(_) => return len,
+        None => short_word(unseen),
+    };
+    match matches(word) {
+        0 => len,
+        found => (len - unseen.len() + first_byte(found)).min(len),
+    }
+}
+
+#[cold]
+fn short_word(bytes: &[u8]) -> u64 {
+    let mut word = [0; WORD];
+    word.iter_mut()
+        .zip(bytes)
+        .for_each(|(to, from)| *to = *from);
+    u64::from_le_bytes(word)
+}
+
+#[inline(always)]
+const fn control_bytes(word: u64) -> u64 {
+    let below_space = word.wrapping_sub(ONES * b' ' as u64) & !word & HIGHS;
+    below_space | zero_bytes(word ^ (ONES * 0x7f))
+}
+
+#[inline(always)]
+const fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & HIGHS
+}
+
+#[inline(always)]
+const fn first_byte(mask: u64) -> usize {
+    (mask.trailing_zeros() / 8) as usize
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,298 @@
+//! Building and running a server.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ajay_engine::config::{Config, Threads};
+use ajay_engine::{Engine, Handle, ListenAddr, Summary};
+
+use crate::{Error, Handler, Result};
+
+/// A server whose listeners are bound and whose handler is not running yet.
+///
+/// Dropping it closes the listeners.
+pub struct Server {
+    engine: Engine,
+    signals: bool,
+}
+
+impl Server {
+    /// A server with all defaults on one address: `127.0.0.1:8080`, `[::1]:8080`, `:8080` (every
+    /// IPv4 and IPv6 address), `unix:/run/app.sock`, or a `SocketAddr`.
+    ///
+    /// # Errors
+    /// When the text is not an address, or the address cannot be listened on.
+    pub fn bind(address: impl IntoListenAddr) -> Result<Server> {
+        Builder::new().listen(address)?.bind()
+    }
+
+    /// A server to be configured.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Where the server listens; a port given as 0 is the one the system chose.
+    pub fn local_addrs(&self) -> &[ListenAddr] {
+        self.engine.local_addrs()
+    }
+
+    /// A handle to stop the server and to read its counters, from any thread.
+    pub fn handle(&self) -> Handle {
+        self.engine.handle()
+    }
+
+    /// Runs the handler until the server is told to stop, by [`Handle::shutdown`], SIGTERM or
+    /// SIGINT, and its drain has ended. Blocks this thread; do not call it from async code.
+    ///
+    /// # Errors
+    /// When a worker cannot be started, or when connections had to be cut at the end of the
+    /// drain ([`Error::is_drain_cut`]).
+    pub fn run<H>(self, handler: H) -> Result<()>
+    where
+        H: Handler + Clone + Send + Sync,
+    {
+        match self
+            .run_per_worker(move |_| handler.clone())?
+            .connections_cut
+        {
+            0 => Ok(()),
+            cut => Err(Error::drain_cut(cut)),
+        }
+    }
+
+    /// As [`run`](Server::run), with a handler made for each worker: `make` is called on the
+    /// worker's thread, inside its tokio runtime, with the worker's number. What it makes stays
+    /// there, so it may hold an `Rc` or a `RefCell`: that worker's requests share it without locks.
+    ///
+    /// # Errors
+    /// When a worker cannot be started. A drain that had to cut connections is told in the
+    /// [`Summary`].
+    pub fn run_per_worker<H, F>(self, make: F) -> Result<Summary>
+    where
+        H: Handler,
+        F: Fn(usize) -> H + Send + Sync,
+    {
+        let summary = self.engine.run(self.signals, |number| {
+            let handler = Rc::new(make(number));
+            move |request| handler.call(request)
+        })?;
+        Ok(summary)
+    }
+}
+
+/// What can name an address to listen on.
+pub trait IntoListenAddr {
+    /// The address.
+    ///
+    /// # Errors
+    /// When the text is not one.
+    fn into_listen_addr(self) -> Result<ListenAddr>;
+}
+
+impl IntoListenAddr for &str {
+    fn into_listen_addr(self) -> Result<ListenAddr> {
+        self.parse().map_err(Error::address)
+    }
+}
+
+impl IntoListenAddr for &String {
+    fn into_listen_addr(self) -> Result<ListenAddr> {
+        self.as_str().into_listen_addr()
+    }
+}
+
+impl IntoListenAddr for SocketAddr {
+    fn into_listen_addr(self) -> Result<ListenAddr> {
+        Ok(self.into())
+    }
+}
+
+impl IntoListenAddr for ListenAddr {
+    fn into_listen_addr(self) -> Result<ListenAddr> {
+        Ok(self)
+    }
+}
+
+/// Configures a server. Every limit and deadline has a default that is on; see
+/// `docs/src/reference/limits.md` for what happens at each.
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # use ajayserver::{Request, Server};
+/// # fn main() -> ajayserver::Result<()> {
+/// Server::builder()
+///     .listen("127.0.0.1:8080")?
+///     .listen("[::1]:8080")?
+///     .threads(2)
+///     .head_timeout(Duration::from_secs(5))
+///     .idle_timeout(None)
+///     .content_bytes_max(16 * 1024 * 1024)
+///     .bind()?
+///     .run(async |request: Request| request.path().to_owned())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder {
+    config: Config,
+    addresses: Vec<ListenAddr>,
+    signals: bool,
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder::new()
+    }
+}
+
+impl Builder {
+    /// All defaults, and no address yet.
+    pub fn new() -> Builder {
+        Builder {
+            config: Config::default(),
+            addresses: Vec::new(),
+            signals: true,
+        }
+    }
+
+    /// Listens on this address too.
+    ///
+    /// # Errors
+    /// When the text is not an address.
+    pub fn listen(mut self, address: impl IntoListenAddr) -> Result<Builder> {
+        self.addresses.push(address.into_listen_addr()?);
+        Ok(self)
+    }
+
+    /// Binds the addresses.
+    ///
+    /// # Errors
+    /// When there is none, or one cannot be listened on.
+    pub fn bind(self) -> Result<Server> {
+        let engine = Engine::bind(self.config, &self.addresses)?;
+        Ok(Server {
+            engine,
+            signals: self.signals,
+        })
+    }
+
+    /// Worker threads, each with its own connections. Default: one for each CPU the process may
+    /// use.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Builder {
+        self.config.threads = Threads::Exactly(threads);
+        self
+    }
+
+    /// Stop on SIGTERM and SIGINT. Default: on.
+    #[must_use]
+    pub fn handle_signals(mut self, on: bool) -> Builder {
+        self.signals = on;
+        self
+    }
+}
+
+/// One setter for each field of the engine's configuration, with the field's name. One that may be
+/// switched off is marked `?` and takes the value or `None`.
+macro_rules! setters {
+    () => {};
+    ($(#[doc = $doc:literal])+ $($path:ident).+ => $name:ident: ?$type:ty; $($rest:tt)*) => {
+        impl Builder {
+            $(#[doc = $doc])+
+            #[must_use]
+            pub fn $name(mut self, $name: impl Into<Option<$type>>) -> Builder {
+                self.config.$($path).+ = $name.into();
+                self
+            }
+        }
+        setters! { $($rest)* }
+    };
+    ($(#[doc = $doc:literal])+ $($path:ident).+ => $name:ident: $type:ty; $($rest:tt)*) => {
+        impl Builder {
+            $(#[doc = $doc])+
+            #[must_use]
+            pub fn $name(mut self, $name: $type) -> Builder {
+                self.config.$($path).+ = $name;
+                self
+            }
+        }
+        setters! { $($rest)* }
+    };
+}
+
+setters! {
+    /// Pin worker *n* to the *n*-th CPU the process may use. Default: off.
+    pin_workers => pin_workers: bool;
+    /// Send `Date`. Default: on.
+    send_date => send_date: bool;
+    /// The value of `Server`, or none. Default: `ajayserver`.
+    server_name => server_name: ?&'static str;
+    /// Keep a handler running when the client has closed its sending side. Default: off.
+    half_close => half_close: bool;
+
+    /// Bytes of a request head; more is 431. Default: 16 KiB.
+    limits.head_bytes_max => head_bytes_max: u32;
+    /// Bytes of a request target; more is 414. Default: 8 KiB.
+    limits.target_bytes_max => target_bytes_max: u32;
+    /// Field lines of a head; more is 431. Default: 100.
+    limits.field_lines_max => field_lines_max: u16;
+    /// Bytes of a trailer section; more is 431. Default: 8 KiB.
+    limits.trailer_bytes_max => trailer_bytes_max: u32;
+    /// Field lines of a trailer section; more is 431. Default: 32.
+    limits.trailer_lines_max => trailer_lines_max: u16;
+    /// Bytes of all chunk extensions of one message; more is 400. Default: 4 KiB.
+    limits.chunk_extension_bytes_max => chunk_extension_bytes_max: u32;
+    /// Bytes of content of one request; more is 413. Default: 1 GiB.
+    limits.content_bytes_max => content_bytes_max: u64;
+
+    /// Open connections in this process; at the limit accepting pauses. Default: the limit of
+    /// open files less 256.
+    connections.connections_max => connections_max: ?usize;
+    /// Open connections from one address; one more is answered 503. Default: none.
+    connections.connections_per_address_max => connections_per_address_max: ?usize;
+    /// Requests on one connection, the last with `Connection: close`. Default: none.
+    connections.requests_per_connection_max => requests_per_connection_max: ?u32;
+    /// Bytes of content read ahead of a handler. Default: 64 KiB.
+    connections.content_buffer_bytes_max => content_buffer_bytes_max: usize;
+    /// Bytes that `Content::collect` gathers at most. Default: 4 MiB.
+    connections.content_collected_bytes_max => content_collected_bytes_max: usize;
+    /// Bytes of unread content thrown away to keep a connection. Default: 256 KiB.
+    connections.content_discarded_bytes_max => content_discarded_bytes_max: u64;
+
+    /// From accept to the first byte; silent close. Default: 10 s.
+    deadlines.first_byte_timeout => first_byte_timeout: ?Duration;
+    /// From a head's first byte to its last; 408. Default: 10 s.
+    deadlines.head_timeout => head_timeout: ?Duration;
+    /// Between two reads of content that the handler waits for; 408. Default: 30 s.
+    deadlines.content_timeout => content_timeout: ?Duration;
+    /// How long a handler may work until the head of its response, not counting its waits for
+    /// content, after each of which this begins anew; 503. Default: 60 s.
+    deadlines.handler_timeout => handler_timeout: ?Duration;
+    /// Between two writes the peer accepts; reset. Default: 30 s.
+    deadlines.write_timeout => write_timeout: ?Duration;
+    /// Bytes per second below which a transfer is ended. Default: 240.
+    deadlines.rate_min => rate_min: ?u32;
+    /// How long a transfer may be slower than `rate_min`. Default: 5 s.
+    deadlines.rate_grace => rate_grace: Duration;
+    /// Between two requests; silent close. Default: 75 s.
+    deadlines.idle_timeout => idle_timeout: ?Duration;
+    /// Age after which a connection's current response is its last. Default: none.
+    deadlines.lifetime_max => lifetime_max: ?Duration;
+    /// How long a connection we close is still read. Default: 5 s.
+    deadlines.linger_timeout => linger_timeout: Duration;
+    /// On drain, how long an idle connection may begin a request. Default: 500 ms.
+    deadlines.drain_idle_timeout => drain_idle_timeout: Duration;
+    /// On drain, when what is left is cut. Default: 30 s.
+    deadlines.drain_timeout => drain_timeout: Duration;
+
+    /// Length of the kernel's accept queue, per worker. Default: 4096.
+    sockets.backlog => backlog: u32;
+    /// `TCP_NODELAY`. Default: on.
+    sockets.nodelay => nodelay: bool;
+    /// Idle time before TCP keep-alive probes. Default: 60 s.
+    sockets.tcp_keepalive => tcp_keepalive: ?Duration;
+    /// `TCP_NOTSENT_LOWAT` in bytes. Default: 64 KiB.
+    sockets.notsent_lowat => notsent_lowat: ?u32;
+    /// IPv6 listeners accept IPv6 only. Default: on.
+    sockets.ipv6_only => ipv6_only: bool;
+}

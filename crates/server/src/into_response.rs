@@ -1,0 +1,119 @@
+//! What handlers may return.
+
+use std::convert::Infallible;
+
+use ajay_engine::{Body, ContentError, ContentType, InvalidField, Response, StatusCode};
+use bytes::Bytes;
+
+/// What can be turned into a [`Response`].
+///
+/// | type | status | `Content-Type` |
+/// |---|---|---|
+/// | `&'static str`, `String` | 200 | `text/plain; charset=utf-8` |
+/// | `&'static [u8]`, `Vec<u8>`, `Bytes` | 200 | `application/octet-stream` |
+/// | [`Body`] | 200 | none |
+/// | `()` | 204 | none |
+/// | [`StatusCode`] | that | none |
+/// | `(StatusCode, T)` | that | as `T` |
+/// | `Result<T, E>` | as `T` or `E` | as `T` or `E` |
+/// | [`ContentError`] | 413, 408, 400 or 500 | text |
+pub trait IntoResponse {
+    /// Makes the response.
+    fn into_response(self) -> Response;
+}
+
+impl IntoResponse for Response {
+    #[inline]
+    fn into_response(self) -> Response {
+        self
+    }
+}
+
+impl IntoResponse for &'static str {
+    #[inline]
+    fn into_response(self) -> Response {
+        Response::ok(self).with_content_type(ContentType::TEXT)
+    }
+}
+
+impl IntoResponse for String {
+    fn into_response(self) -> Response {
+        Response::ok(self).with_content_type(ContentType::TEXT)
+    }
+}
+
+impl IntoResponse for &'static [u8] {
+    fn into_response(self) -> Response {
+        Response::ok(self).with_content_type(ContentType::OCTET_STREAM)
+    }
+}
+
+impl IntoResponse for Vec<u8> {
+    fn into_response(self) -> Response {
+        Response::ok(self).with_content_type(ContentType::OCTET_STREAM)
+    }
+}
+
+impl IntoResponse for Bytes {
+    fn into_response(self) -> Response {
+        Response::ok(self).with_content_type(ContentType::OCTET_STREAM)
+    }
+}
+
+impl IntoResponse for Body {
+    fn into_response(self) -> Response {
+        Response::ok(self)
+    }
+}
+
+impl IntoResponse for () {
+    fn into_response(self) -> Response {
+        Response::new(StatusCode::NO_CONTENT)
+    }
+}
+
+impl IntoResponse for StatusCode {
+    fn into_response(self) -> Response {
+        Response::new(self)
+    }
+}
+
+impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
+    fn into_response(self) -> Response {
+        self.1.into_response().with_status(self.0)
+    }
+}
+
+impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
+    fn into_response(self) -> Response {
+        match self {
+            Ok(value) => value.into_response(),
+            Err(error) => error.into_response(),
+        }
+    }
+}
+
+impl IntoResponse for Infallible {
+    fn into_response(self) -> Response {
+        match self {}
+    }
+}
+
+impl IntoResponse for ContentError {
+    fn into_response(self) -> Response {
+        let status = match self {
+            ContentError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ContentError::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            ContentError::Incomplete | ContentError::Invalid => StatusCode::BAD_REQUEST,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, format!("{self}\n")).into_response()
+    }
+}
+
+impl IntoResponse for InvalidField {
+    /// A handler tried to send a field that must not reach the wire: 500, without the value.
+    fn into_response(self) -> Response {
+        Response::new(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}

@@ -1,0 +1,449 @@
+//! An application for the tests, on the public library only: a route for everything a handler can
+//! do right or wrong.
+//!
+//! ```text
+//! testserver [listen=ADDRESS] [threads=N] [LIMIT=VALUE]...     times in milliseconds, `off` allowed
+//! ```
+//!
+//! It prints `listening ADDRESS` when its first worker runs, and then answers commands on standard
+//! input, one line each: `counters`, `notes` (what handlers noted), `shutdown`, `stop`.
+
+#![forbid(unsafe_code)]
+
+use std::io::{BufRead, Write};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ajay_blackbox::{FNV1A_START, fnv1a_continued, pattern};
+use ajayserver::{
+    Body, BoxError, Builder, ContentError, FieldSection, Handle, IntoResponse, ListenAddr, Request,
+    Response, Server, StatusCode, StreamClosed,
+};
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
+    silence_panics_on_purpose();
+    match serve() {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(4),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "testserver: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve() -> Result<usize, String> {
+    let mut builder = Server::builder()
+        .threads(1)
+        .drain_timeout(Duration::from_secs(5));
+    let mut addresses = Vec::new();
+    for argument in std::env::args().skip(1) {
+        let (name, value) = argument
+            .split_once('=')
+            .ok_or_else(|| format!("{argument} is not NAME=VALUE"))?;
+        if name == "listen" {
+            addresses.push(value.to_owned());
+        } else {
+            builder = set(builder, name, value)?;
+        }
+    }
+    if addresses.is_empty() {
+        addresses.push("127.0.0.1:0".to_owned());
+    }
+    for address in &addresses {
+        builder = builder.listen(address).map_err(|error| error.to_string())?;
+    }
+    let server = builder.bind().map_err(|error| error.to_string())?;
+    let app = App {
+        notes: Notes::default(),
+        static_big: pattern(BIG).leak(),
+    };
+    let (handle, notes) = (server.handle(), app.notes.clone());
+    let address = server.local_addrs()[0].clone();
+    let summary = server.run_per_worker(move |number| {
+        if number == 0 {
+            // Now everything is in place, the signals too.
+            say(&match &address {
+                ListenAddr::TcpAny(port) => format!("listening 127.0.0.1:{port}"),
+                address => format!("listening {address}"),
+            });
+            let (handle, notes) = (handle.clone(), notes.clone());
+            std::thread::spawn(move || obey(&handle, &notes));
+        }
+        let app = app.clone();
+        async move |request: Request| app.clone().answer(request).await
+    });
+    summary
+        .map(|summary| summary.connections_cut)
+        .map_err(|error| error.to_string())
+}
+
+/// Applies a setting.
+fn set(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
+    let number = || value.parse::<u64>().map_err(|_| format!("{name}={value}"));
+    let off = value == "off";
+    macro_rules! settings {
+        (numbers: $($number:ident $type:ident)*; optional: $($optional:ident)*; times: $($time:ident)*;
+         optional times: $($optional_time:ident)*; flags: $($flag:ident)*;) => {
+            match name {
+                $(stringify!($number) => builder.$number(narrow::<$type>(number()?)?),)*
+                $(stringify!($optional) if off => builder.$optional(None),)*
+                $(stringify!($optional) => builder.$optional(Some(narrow(number()?)?)),)*
+                $(stringify!($time) => builder.$time(Duration::from_millis(number()?)),)*
+                $(stringify!($optional_time) if off => builder.$optional_time(None),)*
+                $(stringify!($optional_time) => {
+                    builder.$optional_time(Duration::from_millis(number()?))
+                })*
+                $(stringify!($flag) => builder.$flag(value == "true"),)*
+                "threads" => builder.threads(narrow(number()?)?),
+                _ => return Err(format!("no setting {name}")),
+            }
+        };
+    }
+    Ok(settings! {
+        numbers: head_bytes_max u32 target_bytes_max u32 trailer_bytes_max u32
+            chunk_extension_bytes_max u32 content_bytes_max u64 content_buffer_bytes_max usize
+            content_collected_bytes_max usize content_discarded_bytes_max u64 backlog u32
+            field_lines_max u16 trailer_lines_max u16;
+        optional: connections_max connections_per_address_max requests_per_connection_max
+            rate_min notsent_lowat;
+        times: rate_grace linger_timeout drain_idle_timeout drain_timeout;
+        optional times: first_byte_timeout head_timeout content_timeout handler_timeout
+            write_timeout idle_timeout lifetime_max;
+        flags: half_close send_date ipv6_only;
+    })
+}
+
+/// A number as the type that a setting has.
+fn narrow<T: TryFrom<u64>>(number: u64) -> Result<T, String> {
+    T::try_from(number).map_err(|_| format!("{number} is too large here"))
+}
+
+/// Answers commands.
+fn obey(handle: &Handle, notes: &Notes) {
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        match line.as_str() {
+            "counters" => {
+                let counters = handle.counters();
+                let items = counters
+                    .iter()
+                    .map(|(counter, value)| format!("{}={value}", counter.name()));
+                let open = format!("open={}", counters.open_connections());
+                say(&items.chain([open]).collect::<Vec<_>>().join(" "));
+            }
+            "notes" => say(&format!("{};", notes.all().join(";"))),
+            "shutdown" => {
+                handle.shutdown();
+                say("ok");
+            }
+            "stop" => {
+                handle.stop();
+                say("ok");
+            }
+            _ => say("no such command"),
+        }
+    }
+}
+
+/// One line to whoever started us; who may be gone.
+fn say(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+const ON_PURPOSE: &str = "on purpose";
+
+/// Panics of the routes below stay off standard error, so that any other one is seen there.
+fn silence_panics_on_purpose() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if info.payload_as_str() != Some(ON_PURPOSE) {
+            report(info);
+        }
+    }));
+}
+
+/// What handlers tell the tests behind the client's back.
+#[derive(Clone, Default)]
+struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Notes {
+    fn add(&self, note: impl Into<String>) {
+        let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.push(note.into());
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// Notes that it was dropped.
+struct NoteOnDrop(Notes, &'static str);
+
+impl Drop for NoteOnDrop {
+    fn drop(&mut self) {
+        self.0.add(self.1);
+    }
+}
+
+/// Panics when it is dropped.
+struct PanicOnDrop;
+
+impl Drop for PanicOnDrop {
+    fn drop(&mut self) {
+        panic!("{}", ON_PURPOSE);
+    }
+}
+
+const BIG: usize = 1024 * 1024;
+
+#[derive(Clone)]
+struct App {
+    notes: Notes,
+    static_big: &'static [u8],
+}
+
+impl App {
+    async fn answer(self, mut request: Request) -> Response {
+        let query = Query::of(&request);
+        let path = request.path().to_owned();
+        match path.as_str() {
+            "/hello" => "Hello, world!\n".into_response(),
+            "/target" => format!("{} {}\n", request.method(), request.target()).into_response(),
+            "/fields" => fields(&request),
+            "/connection" => format!(
+                "{} {:?} {:?} {:?}\n",
+                request.peer_addr(),
+                request.local_addr(),
+                request.version(),
+                request.authority(),
+            )
+            .into_response(),
+            "/slow" => {
+                self.notes.add("slow begun");
+                tokio::time::sleep(query.time("ms")).await;
+                "slow\n".into_response()
+            }
+            "/never" => {
+                let _note = NoteOnDrop(self.notes.clone(), "never dropped");
+                self.notes.add("never begun");
+                std::future::pending().await
+            }
+            "/never-panic-on-drop" => {
+                let _panic = PanicOnDrop;
+                self.notes.add("never begun");
+                std::future::pending().await
+            }
+            "/panic" => panic!("{}", ON_PURPOSE),
+            "/panic-later" => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                panic!("{}", ON_PURPOSE)
+            }
+            "/status" => {
+                let code = StatusCode::from_u16(query.number("code") as u16);
+                let body = query.text("body").unwrap_or_default().to_owned();
+                Response::new(code.unwrap_or(StatusCode::BAD_REQUEST)).with_body(body)
+            }
+            "/big" => pattern(query.number("bytes")).into_response(),
+            "/static-big" => self.static_big.into_response(),
+            "/close" => with_field("Connection", "close"),
+            "/connection-option" => with_field("Connection", "x-option, Keep-Alive"),
+            "/own-fields" => own_fields(),
+            "/bad-field" => with_field("X-Evil", "a\r\nSet-Cookie: b"),
+            "/wrong-length" => with_field("Content-Length", "5"),
+            "/transfer-encoding" => with_field("Transfer-Encoding", "chunked"),
+            "/early-413" => Response::new(StatusCode::PAYLOAD_TOO_LARGE),
+            "/ignore" => "ignored\n".into_response(),
+            "/ignore-late" => {
+                tokio::time::sleep(query.time("ms")).await;
+                drop(request);
+                "ignored\n".into_response()
+            }
+            "/collect" => match request.content().collect().await {
+                Ok(content) => digest(&content),
+                Err(error) => self.content_failed(error),
+            },
+            "/collect-after" => {
+                tokio::time::sleep(query.time("ms")).await;
+                match request.content().collect().await {
+                    Ok(content) => digest(&content),
+                    Err(error) => self.content_failed(error),
+                }
+            }
+            "/read" => self.read(request, query.time("pause")).await,
+            "/read-later" => self.read_later(request),
+            "/echo" => Response::ok(Body::from_http_body(request.take_content())),
+            "/blocking-read" => {
+                let status = tokio::task::spawn_blocking(|| std::fs::read("/proc/self/status"));
+                match status.await {
+                    Ok(Ok(status)) => status.into_response(),
+                    _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+                }
+            }
+            path if path.starts_with("/stream") => self.stream(path, &query),
+            _ => StatusCode::NOT_FOUND.into_response(),
+        }
+    }
+
+    fn content_failed(&self, error: ContentError) -> Response {
+        self.notes.add(format!("content {error:?}"));
+        error.into_response()
+    }
+
+    /// Reads piece by piece with a pause after each.
+    async fn read(self, mut request: Request, pause: Duration) -> Response {
+        let _note = NoteOnDrop(self.notes.clone(), "read dropped");
+        self.notes.add("read begun");
+        let (mut len, mut hash) = (0, FNV1A_START);
+        while let Some(data) = request.content().data().await {
+            match data {
+                Ok(data) => {
+                    len += data.len();
+                    hash = fnv1a_continued(hash, &data);
+                }
+                Err(error) => return self.content_failed(error),
+            }
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+        }
+        let trailers = request.content().trailers().map_or(0, FieldSection::len);
+        format!("{len} {hash:016x} {trailers}\n").into_response()
+    }
+
+    /// Answers at once, and reads the content in a task of its own, which the engine must not
+    /// leave hanging.
+    fn read_later(self, mut request: Request) -> Response {
+        let mut content = request.take_content();
+        tokio::task::spawn_local(async move {
+            let end = content.collect().await;
+            self.notes.add(match end {
+                Ok(content) => format!("later {}", content.len()),
+                Err(error) => format!("later {error:?}"),
+            });
+        });
+        "later\n".into_response()
+    }
+
+    /// Streamed responses: `n` pieces of `bytes` bytes with `pause` after each, and then an end
+    /// that depends on the path.
+    fn stream(&self, path: &str, query: &Query) -> Response {
+        let end = path.trim_start_matches("/stream").to_owned();
+        let (pieces, bytes) = (query.number("n"), query.number("bytes").max(1));
+        let pause = query.time("pause");
+        let note = NoteOnDrop(self.notes.clone(), "stream dropped");
+        let notes = self.notes.clone();
+        let write_end = end.clone();
+        let body = Body::stream(async move |mut writer| {
+            let _note = note;
+            let all = pattern(bytes);
+            for _ in 0..pieces {
+                writer.write(all.clone()).await?;
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+            }
+            notes.add("stream written");
+            match write_end.as_str() {
+                "-abort" => return Err("the application gave up".into()),
+                "-drop" => {}
+                "-panic" => panic!("{}", ON_PURPOSE),
+                "-never" => std::future::pending().await,
+                "-trailers" => {
+                    let mut trailers = FieldSection::new();
+                    trailers.append("X-Pieces", pieces.to_string())?;
+                    // It may not stand in a trailer section.
+                    trailers.append("Set-Cookie", "a=b")?;
+                    writer.finish_with_trailers(trailers);
+                }
+                _ => writer.finish(),
+            }
+            Ok::<_, BoxError>(())
+        });
+        let response = Response::ok(body);
+        match end.as_str() {
+            "-length" | "-length-abort" => {
+                let length = query.number("length").to_string();
+                response
+                    .with_field("Content-Length", length)
+                    .into_response()
+            }
+            "-panic-at-once" => Response::ok(Body::stream(async |_writer| {
+                panic!("{}", ON_PURPOSE);
+                #[allow(unreachable_code)]
+                Ok::<_, StreamClosed>(())
+            })),
+            _ => response,
+        }
+    }
+}
+
+fn digest(content: &[u8]) -> Response {
+    let hash = fnv1a_continued(FNV1A_START, content);
+    format!("{} {hash:016x}\n", content.len()).into_response()
+}
+
+fn with_field(name: &str, value: &str) -> Response {
+    Response::ok("ok\n").with_field(name, value).into_response()
+}
+
+fn own_fields() -> Response {
+    let fields = [
+        ("Server", "mine"),
+        ("Date", "Thu, 01 Jan 1970 00:00:00 GMT"),
+        ("Content-Type", "text/x-mine"),
+        ("Set-Cookie", "a=1"),
+        ("Set-Cookie", "b=2"),
+        ("Content-Length", "3"),
+    ];
+    let mut response = Response::ok("ok\n");
+    for (name, value) in fields {
+        if let Err(error) = response.append(name, value) {
+            return error.into_response();
+        }
+    }
+    response
+}
+
+/// Every field line that was received.
+fn fields(request: &Request) -> Response {
+    let mut text = String::new();
+    for (name, value) in request.fields().iter() {
+        text.push_str(&format!("{name}: {}\n", value.escape_ascii()));
+    }
+    text.into_response()
+}
+
+/// The query of a request, as `name=value` pairs.
+struct Query(String);
+
+impl Query {
+    fn of(request: &Request) -> Query {
+        Query(request.query().unwrap_or_default().to_owned())
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.0.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    fn number(&self, name: &str) -> usize {
+        self.text(name)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0)
+    }
+
+    fn time(&self, name: &str) -> Duration {
+        Duration::from_millis(self.number(name) as u64)
+    }
+}

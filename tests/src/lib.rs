@@ -1,0 +1,91 @@
+//! What the black-box suites share: [`Server`] runs a program and looks at it from outside,
+//! [`Client`] speaks HTTP/1 over a raw socket and believes nothing, [`Random`] is a seeded
+//! generator.
+//!
+//! Nothing here uses the code under test: responses are parsed with `httparse` and a strict
+//! decoder of our own.
+
+#![forbid(unsafe_code)]
+
+mod client;
+mod random;
+mod response;
+mod server;
+
+pub use client::{Client, End};
+pub use random::Random;
+pub use response::Response;
+pub use server::{Address, Exit, Server, cpu_time, resident_bytes, run, stdin_from};
+
+use std::time::{Duration, Instant};
+
+/// The path of a program of this package: `program!("testserver")`.
+#[macro_export]
+macro_rules! program {
+    ($name:literal) => {
+        env!(concat!("CARGO_BIN_EXE_", $name))
+    };
+}
+
+/// How long anything may take that should happen soon. Far above what a busy machine needs, so
+/// that only a hang meets it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until `condition` gives a value.
+///
+/// # Panics
+/// After [`PATIENCE`], with `what` was waited for.
+pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(
+            started.elapsed() < PATIENCE,
+            "waited {PATIENCE:?} for {what}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// FNV-1a, so that the test server can say what it received without sending it back.
+pub fn fnv1a(bytes: &[u8]) -> u64 {
+    fnv1a_continued(FNV1A_START, bytes)
+}
+
+/// [`fnv1a`] of content that comes in pieces, beginning with [`FNV1A_START`].
+pub fn fnv1a_continued(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// The hash of nothing.
+pub const FNV1A_START: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// Bytes in which every place can be told from its neighbours.
+pub fn pattern(len: usize) -> Vec<u8> {
+    const PERIOD: usize = 251 * 256;
+    let mut bytes = Vec::with_capacity(len);
+    bytes.extend((0..len.min(PERIOD)).map(|at| (at % 251) as u8 ^ (at / 251) as u8));
+    // Doubled, not computed: tests are not optimised.
+    while bytes.len() < len {
+        let more = bytes.len().min(len - bytes.len());
+        bytes.extend_from_within(..more);
+    }
+    bytes
+}
+
+/// Chunked content: `data` in chunks of `chunk` bytes, the last chunk, and trailers (complete
+/// lines, or nothing).
+pub fn chunked(data: &[u8], chunk: usize, trailers: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(data.len() + data.len() / chunk * 12 + 64);
+    for piece in data.chunks(chunk) {
+        out.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+        out.extend_from_slice(piece);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(format!("0\r\n{trailers}\r\n").as_bytes());
+    out
+}

@@ -1,0 +1,104 @@
+//! `cargo xtask setup`: what the other commands need. Installs only what is missing.
+
+use crate::run::{self, Failure, cargo, command};
+
+/// Debian packages, each with who needs it.
+const PACKAGES: &[&str] = &[
+    "curl",       // black-box tests
+    "python3",    // black-box tests: http.client and raw sockets
+    "procps",     // looking at processes while working on tests and bench
+    "util-linux", // bench: taskset, prlimit
+    "g++",        // fuzz targets: libFuzzer is C++
+    "git",        // planted bugs, tidy
+    "wrk",        // black-box tests, bench
+];
+
+/// Programs installed by cargo: crate, version, how to ask for it.
+///
+/// Pinned, so that a new release of one does not change what passes.
+const TOOLS: &[(&str, &str, &[&str])] = &[
+    ("cargo-deny", "0.20.2", &["deny", "--version"]),
+    ("cargo-fuzz", "0.13.2", &["fuzz", "--version"]),
+    ("mdbook", "0.5.4", &[]),
+];
+
+pub(crate) fn run() -> Result<(), Failure> {
+    install_packages()?;
+    for &(tool, version, ask) in TOOLS {
+        if installed_version(tool, ask).as_deref() == Some(version) {
+            println!("{tool} {version} is installed");
+            continue;
+        }
+        // The `dev` profile builds in a fraction of the time, and these run for seconds.
+        let exact = format!("={version}");
+        cargo(&[
+            "install",
+            "--locked",
+            "--quiet",
+            "--force",
+            "--profile",
+            "dev",
+            "--version",
+            &exact,
+            tool,
+        ])
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .run()?;
+    }
+    Ok(())
+}
+
+fn install_packages() -> Result<(), Failure> {
+    let missing: Vec<&str> = PACKAGES
+        .iter()
+        .copied()
+        .filter(|package| !is_package_installed(package))
+        .collect();
+    if missing.is_empty() {
+        println!("all Debian packages are installed");
+        return Ok(());
+    }
+    if command("apt-get", &["--version"]).output().is_none() {
+        return Err(Failure::new(format!(
+            "this is no Debian system; install what these packages hold: {}",
+            missing.join(" ")
+        )));
+    }
+    apt_get(&["update", "-q"])?;
+    let mut install = vec!["install", "-y", "-q", "--no-install-recommends"];
+    install.extend(missing);
+    apt_get(&install)
+}
+
+fn is_package_installed(package: &str) -> bool {
+    command("dpkg-query", &["-W", "-f=${Status}", package])
+        .output()
+        .is_some_and(|status| status.contains("install ok installed"))
+}
+
+fn apt_get(arguments: &[&str]) -> Result<(), Failure> {
+    let is_root = command("id", &["-u"])
+        .output()
+        .is_some_and(|id| id.trim() == "0");
+    let mut words = vec!["DEBIAN_FRONTEND=noninteractive", "apt-get"];
+    words.extend(arguments);
+    if is_root {
+        command("env", &words).run()
+    } else {
+        // sudo drops the environment: `env` stands behind it.
+        words.splice(0..0, ["-n", "env"]);
+        command("sudo", &words).run()
+    }
+}
+
+/// The version of a tool: cargo's subcommands are asked through cargo.
+fn installed_version(tool: &str, ask: &[&str]) -> Option<String> {
+    let output = if ask.is_empty() {
+        run::command(tool, &["--version"]).output()
+    } else {
+        cargo(ask).output()
+    }?;
+    // `cargo-deny 0.20.2`, `mdbook v0.5.4`
+    let version = output.split_whitespace().nth(1)?;
+    Some(version.trim_start_matches('v').to_owned())
+}
