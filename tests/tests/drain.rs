@@ -1,6 +1,6 @@
 //! Stopping: what has arrived is answered, nothing new is taken, and it ends in time.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -338,4 +338,63 @@ fn load(
         Ok(0) => Ok(()),
         other => Err(format!("after the last response: {other:?}")),
     }
+}
+
+/// Whoever connects during a drain is answered or refused, and never reset: nothing is lost
+/// between the last connection that is accepted and the end of the listener.
+#[test]
+fn who_connects_during_a_drain_is_answered_or_refused() {
+    let name = format!("ajay-blackbox-drain-{}", std::process::id());
+    let unix = format!("listen=unix:{}", std::env::temp_dir().join(name).display());
+    for listen in [&["threads=2"][..], &["threads=2", &unix]] {
+        for _ in 0..5 {
+            let server = Server::start(program!("testserver"), listen);
+            let (started, running) = std::sync::mpsc::channel();
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    let (address, started) = (server.address().clone(), started.clone());
+                    std::thread::spawn(move || connect_again_and_again(&address, &started))
+                })
+                .collect();
+            for _ in &threads {
+                assert!(running.recv().is_ok());
+            }
+            server.signal(Signal::TERM);
+            for thread in threads {
+                match thread.join() {
+                    Ok(Ok(())) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert_eq!(server.wait().code, Some(0));
+        }
+    }
+}
+
+/// A new connection for every request, until one is refused.
+fn connect_again_and_again(
+    address: &Address,
+    started: &std::sync::mpsc::Sender<()>,
+) -> Result<(), String> {
+    for number in 0.. {
+        let mut client = match Client::try_connect(address) {
+            Ok(client) => client,
+            Err(error) if number > 0 => {
+                return match error.kind() {
+                    // The file of a Unix socket is removed at the end.
+                    ErrorKind::ConnectionRefused | ErrorKind::NotFound => Ok(()),
+                    _ => Err(format!("connection {number}: {error}")),
+                };
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        client.send(HELLO);
+        client
+            .try_response_to("GET")
+            .map_err(|error| format!("connection {number}: {error}"))?;
+        if number == 3 {
+            let _ = started.send(());
+        }
+    }
+    Ok(())
 }

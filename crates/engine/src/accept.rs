@@ -169,12 +169,33 @@ impl Acceptor {
         self.paused_until = None;
     }
 
-    /// Looks at every listener again, whatever events said: for the last time.
+    /// Lets nobody else in, and looks at every listener again for who came before, whatever
+    /// events said.
+    pub(crate) fn turn_away(&mut self) {
+        self.paused_until = None;
+        for place in &mut self.listeners {
+            place.ready = true;
+            if let Err(error) = place.listener.turn_away() {
+                tracing::debug!(%error, "a listener takes connections until it is closed");
+            }
+        }
+    }
+
+    /// Looks at every listener once more, also when we were at a limit.
     pub(crate) fn set_all_ready(&mut self) {
         self.paused_until = None;
         for place in &mut self.listeners {
             place.ready = true;
         }
+    }
+
+    /// Closes the listeners of which the kernel said that nobody is waiting.
+    pub(crate) fn close_empty(&mut self) {
+        self.listeners.retain(|place| place.ready);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.listeners.is_empty()
     }
 
     pub(crate) fn close_all(&mut self) {
@@ -234,7 +255,8 @@ impl Acceptor {
         };
         admission.leave();
         match error {
-            Errno::AGAIN => {
+            // EINVAL: nobody waits, and nobody is let in any more (`Listener::turn_away`).
+            Errno::AGAIN | Errno::INVAL => {
                 place.ready = false;
                 Attempt::Empty
             }

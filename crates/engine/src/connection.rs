@@ -96,6 +96,13 @@ impl Connection {
             discarded: 0,
         }
     }
+
+    /// On drain: its next response is the last, and its grace begins now if it waits for a
+    /// request.
+    pub(crate) fn tell_to_go(&mut self, now: Tick) {
+        self.core.close_after();
+        self.clock.hasten(now);
+    }
 }
 
 /// What a connection is waiting for, and since when.
@@ -175,7 +182,7 @@ impl Clock {
     }
 
     /// On drain: an idle connection's grace begins now.
-    pub(crate) fn hasten(&mut self, now: Tick) {
+    fn hasten(&mut self, now: Tick) {
         if matches!(self.wait, Wait::Idle | Wait::FirstByte) {
             self.restart(self.wait, now);
         }

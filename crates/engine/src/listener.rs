@@ -8,7 +8,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, TcpKeepalive, Type};
 
 use crate::config::SocketOptions;
 
@@ -116,6 +116,43 @@ impl std::error::Error for BindError {
 pub(crate) struct Listener {
     pub(crate) socket: OwnedFd,
     pub(crate) local: Local,
+}
+
+impl Listener {
+    /// Lets no new connection in, and keeps those that have arrived: closing a listening socket
+    /// resets what is still in its queue, and between the last `accept` and `close` there is
+    /// always room for one more.
+    ///
+    /// Over TCP, a connection attempt finds no answer, and is refused when it is repeated after
+    /// the socket is closed; a handshake that had begun can still end. At a Unix socket it is
+    /// refused at once.
+    pub(crate) fn turn_away(&self) -> io::Result<()> {
+        if let Local::Unix = self.local {
+            rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Read)?;
+            return Ok(());
+        }
+        socket2::SockRef::from(&self.socket).attach_filter(&no_syn())
+    }
+}
+
+/// A socket filter, in classic BPF, that drops segments with SYN and without ACK and passes the
+/// rest. It is shown a segment from its TCP header on, which has the flags in byte 13 (RFC 9293
+/// §3.1).
+fn no_syn() -> [SockFilter; 5] {
+    // Instruction codes of linux/filter.h.
+    const LOAD_BYTE: u16 = 0x30;
+    const AND: u16 = 0x54;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    const SYN: u32 = 0x02;
+    const ACK: u32 = 0x10;
+    [
+        SockFilter::new(LOAD_BYTE, 0, 0, 13),
+        SockFilter::new(AND, 0, 0, SYN | ACK),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ]
 }
 
 /// What is known of a connection's own end without asking the kernel.

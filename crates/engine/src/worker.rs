@@ -213,6 +213,9 @@ impl<S: Service> Worker<S> {
             self.handle_due(index);
         }
         self.due = due;
+        if self.cx.draining && !self.acceptor.is_closed() {
+            self.close_listeners();
+        }
         if self
             .drain_deadline
             .is_some_and(|deadline| deadline <= self.cx.now)
@@ -240,11 +243,9 @@ impl<S: Service> Worker<S> {
             return;
         }
         // A connection that was completed before the drain has a right to an answer, also when
-        // its event is still to come.
-        self.acceptor.set_all_ready();
-        // No more than the queue can have held: they may come faster than we accept.
-        self.accept(self.cx.config.sockets.backlog.max(ACCEPTS_PER_TURN));
-        self.acceptor.close_all();
+        // its event is still to come. The listeners are closed at a later tick, when handshakes
+        // that had begun have ended as well.
+        self.acceptor.turn_away();
         let deadlines = &self.cx.config.deadlines;
         self.cx.waits.hasten(ticks(deadlines.drain_idle_timeout));
         self.drain_deadline = Some(self.cx.now.saturating_add(ticks(deadlines.drain_timeout)));
@@ -253,14 +254,22 @@ impl<S: Service> Worker<S> {
             let Some(mut connection) = self.take(index) else {
                 continue;
             };
-            connection.core.close_after();
-            connection.clock.hasten(self.cx.now);
+            connection.tell_to_go(self.cx.now);
             self.put_back(connection);
         }
     }
 
+    /// Takes what is left in the queues of the listeners, and closes those that have nothing
+    /// left: all of them, unless we are at a limit.
+    fn close_listeners(&mut self) {
+        self.acceptor.set_all_ready();
+        self.accept(self.cx.config.sockets.backlog.max(ACCEPTS_PER_TURN));
+        self.acceptor.close_empty();
+    }
+
     /// Cuts what is still open.
     fn stop(&mut self) {
+        self.acceptor.close_all();
         self.drain_deadline = None;
         for index in 0..self.connections.len() as u32 {
             let Some(connection) = self.take(index) else {
@@ -346,7 +355,10 @@ impl<S: Service> Worker<S> {
             index,
             generation: place.generation,
         };
-        let connection = Box::new(Connection::new(socket, token, peer, local, self.cx.now));
+        let mut connection = Box::new(Connection::new(socket, token, peer, local, self.cx.now));
+        if self.cx.draining {
+            connection.tell_to_go(self.cx.now);
+        }
         if let Err(error) = self.reactor.register(&connection.socket, token) {
             tracing::warn!(%error, "cannot watch a connection");
             self.close(connection, Close::Plain);
@@ -484,7 +496,7 @@ impl<S: Service> Worker<S> {
     }
 
     fn is_done(&self) -> bool {
-        self.cx.draining && self.open == 0
+        self.cx.draining && self.open == 0 && self.acceptor.is_closed()
     }
 
     /// Runs until the drain is over.
