@@ -371,6 +371,33 @@ fn who_connects_during_a_drain_is_answered_or_refused() {
     }
 }
 
+/// Who waits in the queue of a listener because the server has as many connections as it may is let
+/// in when there is room, also during a drain, and not reset with the listener.
+#[test]
+fn who_waits_for_room_when_a_drain_begins_is_answered() {
+    let server = server(&["connections_max=2", "drain_idle_timeout=600"]);
+    let mut inside: Vec<Client> = (0..2).map(|_| server.connect()).collect();
+    for client in &mut inside {
+        assert_eq!(client.fetch("/hello").status, 200);
+    }
+    let mut waiting: Vec<Client> = (0..3).map(|_| server.connect()).collect();
+    for client in &mut waiting {
+        client.send(HELLO);
+    }
+    server.signal(Signal::TERM);
+    for client in inside.iter_mut() {
+        client.expect_fin();
+    }
+    drop(inside);
+    for client in &mut waiting {
+        let response = client.response();
+        assert_eq!((response.status, response.says_close()), (200, true));
+        client.expect_fin();
+    }
+    drop(waiting);
+    assert_eq!(server.wait().code, Some(0));
+}
+
 /// A new connection for every request, until one is refused.
 fn connect_again_and_again(
     address: &Address,

@@ -17,6 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// too small to be sent before the next pipelined request is read.
 const BIG: usize = 50_000;
 
+/// What a client may send without anybody reading it: above the largest send and receive buffers that
+/// the kernel grows to (`tcp_wmem`, `tcp_rmem`: 4 and 6 MiB), below what a server that lingers throws
+/// away (16 MiB).
+const KERNEL_BUFFERS: usize = 12 * 1024 * 1024;
+static PIECE: [u8; 64 * 1024] = [b'x'; 64 * 1024];
+
 async fn answer(request: Request) -> Response {
     match request.path() {
         "/big" => Response::ok(vec![b'x'; BIG]),
@@ -170,11 +176,10 @@ fn a_client_that_goes_on_sending_is_read_until_it_has_the_answer() {
     let answer = response(&mut client);
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(answer.contains("Connection: close\r\n"), "{answer}");
-    // A close with unread content would be a reset, which takes the answer from slower clients.
-    for _ in 0..64 {
-        client
-            .write_all(&[b'x'; 16 * 1024])
-            .expect("nobody reads any more");
+    // A close with unread content would be a reset, which takes the answer from slower clients. More
+    // than the kernel holds between the two, so that somebody has to read it.
+    for _ in 0..KERNEL_BUFFERS / PIECE.len() {
+        client.write_all(&PIECE).expect("nobody reads any more");
     }
     let mut byte = [0];
     assert_eq!(client.read(&mut byte).map_err(|error| error.kind()), Ok(0));
