@@ -37,7 +37,11 @@ pub(crate) struct Args {
     #[arg(long, short, value_name = "ADDRESS")]
     pub(crate) listen: Vec<String>,
 
-    /// Worker threads [default: one for each CPU this process may use]
+    /// Worker processes, or `auto`: one for each CPU that may be used [default: 1]
+    #[arg(long, short, value_name = "N|auto", value_parser = processes)]
+    processes: Option<Processes>,
+
+    /// Worker threads of each process [default: one for each CPU, divided by the processes]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
 
@@ -86,6 +90,18 @@ macro_rules! limits {
     };
 }
 
+/// None is one for each CPU.
+#[derive(Clone, Copy, Debug)]
+struct Processes(Option<usize>);
+
+fn processes(text: &str) -> Result<Processes, String> {
+    match text {
+        "auto" => Ok(Processes(None)),
+        "0" => Err("there is at least one process".to_owned()),
+        number => units::number::<u16>(number).map(|number| Processes(Some(number.into()))),
+    }
+}
+
 type Time = Switch<Duration>;
 
 fn time(text: &str) -> Result<Time, String> {
@@ -123,7 +139,9 @@ limits! {
     content_discarded_bytes_max: u64 = units::bytes, "SIZE", "Limits", std::convert::identity;
     /// Open connections; at the limit accepting pauses [default: open files less 256]
     connections_max: Switch<usize> = count, "N|off", "Limits", Switch::into_option;
-    /// Open connections from one address; one more: 503 [default: off]
+    /// Open connections of one worker; at the limit it stops accepting [default: off]
+    connections_per_worker_max: Switch<usize> = count, "N|off", "Limits", Switch::into_option;
+    /// Open connections from one IPv4 address or IPv6 /64, in all processes; one more: 503 [default: off]
     connections_per_address_max: Switch<usize> = count, "N|off", "Limits", Switch::into_option;
     /// Requests on one connection; then: close [default: off]
     requests_per_connection_max: Switch<u32> = count_u32, "N|off", "Limits", Switch::into_option;
@@ -148,6 +166,8 @@ limits! {
     lifetime_max: Time = time, "TIME|off", "Deadlines", Switch::into_option;
     /// How long a connection we close is still read [default: 5s]
     linger_timeout: Duration = units::duration, "TIME", "Deadlines", std::convert::identity;
+    /// On stop: how long accepting goes on [default: 0]
+    drain_delay: Duration = units::duration, "TIME", "Deadlines", std::convert::identity;
     /// On stop: how long an idle connection may begin a request [default: 500ms]
     drain_idle_timeout: Duration = units::duration, "TIME", "Deadlines", std::convert::identity;
     /// On stop: when what is left is cut [default: 30s]
@@ -173,6 +193,9 @@ impl Args {
         let mut builder = Builder::new()
             .pin_workers(self.pin_workers)
             .send_date(!self.no_date);
+        if let Some(Processes(processes)) = self.processes {
+            builder = builder.processes(processes);
+        }
         if let Some(threads) = self.threads {
             builder = builder.threads(threads.into());
         }

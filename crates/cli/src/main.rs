@@ -6,6 +6,8 @@
 mod args;
 mod units;
 
+use std::io::Write;
+use std::net::UdpSocket;
 use std::process::ExitCode;
 
 use ajayserver::{Body, Builder, ContentType, Error, ListenAddr, Response, Server};
@@ -25,7 +27,7 @@ fn main() -> ExitCode {
     match serve(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ajayserver: {error}");
+            let _ = writeln!(std::io::stderr(), "ajayserver: {error}");
             ExitCode::from(exit_code(&error))
         }
     }
@@ -40,17 +42,20 @@ fn serve(args: Args) -> Result<(), Error> {
 }
 
 fn bind(args: &Args) -> Result<Server, Error> {
+    let builder = args.builder();
     if !args.listen.is_empty() {
-        return listen_on(args.builder(), &args.listen)?.bind();
+        return listen_on(builder, &args.listen)?.bind();
     }
-    let both = listen_on(args.builder(), args::DEFAULT_LISTEN)?.bind();
-    match both {
-        // Nobody asked for IPv6 by name: a machine without it is served on IPv4.
-        Err(error) if error.is_address_unavailable() => {
-            eprintln!("ajayserver: {error}; going on without it");
-            listen_on(args.builder(), &args::DEFAULT_LISTEN[..1])?.bind()
+    // Nobody asked for IPv6 by name: a machine without it is served on IPv4. Every process finds the
+    // same, before it binds.
+    match UdpSocket::bind(("::1", 0)) {
+        Ok(_) => listen_on(builder, args::DEFAULT_LISTEN)?.bind(),
+        Err(error) => {
+            say(&format!(
+                "no IPv6 on this machine ({error}); going on without it"
+            ));
+            listen_on(builder, &args::DEFAULT_LISTEN[..1])?.bind()
         }
-        result => result,
     }
 }
 
@@ -63,11 +68,19 @@ fn listen_on<T: AsRef<str>>(builder: Builder, addresses: &[T]) -> Result<Builder
 fn announce(server: &Server) {
     for address in server.local_addrs() {
         match address {
-            ListenAddr::Tcp(address) => eprintln!("ajayserver: listening on http://{address}"),
-            other => eprintln!("ajayserver: listening on {other}"),
+            ListenAddr::Tcp(address) => say(&format!("listening on http://{address}")),
+            other => say(&format!("listening on {other}")),
         }
     }
-    eprintln!("ajayserver: stop with Ctrl-C or SIGTERM; what has arrived is answered first");
+    say("stop with Ctrl-C or SIGTERM; what has arrived is answered first");
+}
+
+/// One line for whoever started us, once, whatever the number of processes. Standard error may be
+/// closed, or a file on a disk that is full.
+fn say(line: &str) {
+    if !ajayserver::is_worker_process() {
+        let _ = writeln!(std::io::stderr(), "ajayserver: {line}");
+    }
 }
 
 fn start_logging() {
@@ -76,6 +89,8 @@ fn start_logging() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // What cannot be written is lost; a panic because of it would be worse.
+        .log_internal_errors(false)
         .init();
 }
 

@@ -1,97 +1,26 @@
 //! Accepting: budgets, limits, and what to do when the system is out of something.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
-use crate::counters::{Counter, Counters};
+use crate::admission::{Admission, Admitted};
+use crate::counters::Counter;
 use crate::deadline::Tick;
 use crate::listener::{Listener, Local};
+use crate::mapping::Slot;
 use crate::request::PeerAddr;
 
 /// Connections accepted from one listener in a turn, so that a burst of new connections does not
 /// keep the old ones waiting.
 pub(crate) const ACCEPTS_PER_TURN: u32 = 64;
 
-/// What all workers of the process share about connections.
-#[derive(Debug)]
-pub(crate) struct Admission {
-    connections_max: usize,
-    per_address_max: Option<usize>,
-    open: AtomicUsize,
-    /// Only used when there is a limit per address.
-    addresses: Mutex<HashMap<IpAddr, usize>>,
-}
-
-impl Admission {
-    pub(crate) fn new(connections_max: usize, per_address_max: Option<usize>) -> Admission {
-        Admission {
-            connections_max,
-            per_address_max,
-            open: AtomicUsize::new(0),
-            addresses: Mutex::default(),
-        }
-    }
-
-    /// Takes a place for one more connection, if there is one.
-    fn admit(&self) -> bool {
-        let before = self.open.fetch_add(1, Ordering::Relaxed);
-        if before >= self.connections_max {
-            self.open.fetch_sub(1, Ordering::Relaxed);
-            return false;
-        }
-        true
-    }
-
-    /// Gives back what [`admit`](Admission::admit) took.
-    pub(crate) fn leave(&self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Counts a connection of this address, unless it has too many.
-    fn admit_address(&self, peer: PeerAddr) -> bool {
-        let (Some(max), Some(ip)) = (self.per_address_max, peer.ip_only()) else {
-            return true;
-        };
-        let mut addresses = self.addresses();
-        let open = addresses.entry(ip).or_insert(0);
-        if *open >= max {
-            return false;
-        }
-        *open += 1;
-        true
-    }
-
-    /// Gives back what [`admit_address`](Admission::admit_address) took.
-    pub(crate) fn leave_address(&self, peer: PeerAddr) {
-        let (Some(_), Some(ip)) = (self.per_address_max, peer.ip_only()) else {
-            return;
-        };
-        let mut addresses = self.addresses();
-        if let Some(open) = addresses.get_mut(&ip) {
-            *open -= 1;
-            if *open == 0 {
-                addresses.remove(&ip);
-            }
-        }
-    }
-
-    fn addresses(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        // Nothing that can panic runs under this lock.
-        self.addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The listeners of one worker.
+#[derive(Default)]
 pub(crate) struct Acceptor {
-    listeners: Vec<Place>,
+    /// A place that is empty is used again.
+    places: Vec<Option<Place>>,
     /// No accepting before this tick: the system was out of descriptors or memory, or we are at
     /// the connection limit.
     paused_until: Option<Tick>,
@@ -102,6 +31,8 @@ struct Place {
     listener: Listener,
     /// The kernel may have connections for us: set by an event, cleared when it has none.
     ready: bool,
+    /// The process whose listener this is, if it is not ours.
+    adopted_from: Option<usize>,
 }
 
 /// A connection that came in.
@@ -109,6 +40,8 @@ pub(crate) struct Accepted {
     pub(crate) socket: OwnedFd,
     pub(crate) peer: PeerAddr,
     pub(crate) local: Option<std::net::SocketAddr>,
+    /// Its address must be given back to the admission.
+    pub(crate) is_counted: bool,
 }
 
 /// What one attempt to accept gave.
@@ -123,34 +56,53 @@ pub(crate) enum Attempt {
 }
 
 impl Acceptor {
-    pub(crate) fn new(listeners: Vec<Listener>) -> Acceptor {
-        let listeners = listeners
-            .into_iter()
-            .map(|listener| Place {
-                listener,
-                ready: true,
-            })
-            .collect();
-        Acceptor {
-            listeners,
-            paused_until: None,
-            errors_logged_at: None,
-        }
+    /// Adds a listener, adopted from another process or our own, and returns its place.
+    pub(crate) fn add(
+        &mut self,
+        listener: Listener,
+        adopted_from: Option<usize>,
+    ) -> (usize, &OwnedFd) {
+        let free = self.places.iter().position(Option::is_none);
+        let index = free.unwrap_or_else(|| {
+            self.places.push(None);
+            self.places.len() - 1
+        });
+        let place = self.places[index].insert(Place {
+            listener,
+            ready: true,
+            adopted_from,
+        });
+        (index, &place.listener.socket)
     }
 
-    pub(crate) fn sockets(&self) -> impl Iterator<Item = &OwnedFd> {
-        self.listeners.iter().map(|place| &place.listener.socket)
+    /// Takes a listener out, without closing it.
+    pub(crate) fn remove(&mut self, index: usize) -> Option<Listener> {
+        let place = self.places.get_mut(index)?.take()?;
+        Some(place.listener)
+    }
+
+    pub(crate) fn all(&self) -> Vec<usize> {
+        self.indices(|_| true)
+    }
+
+    pub(crate) fn adopted_from(&self, process: usize) -> Vec<usize> {
+        self.indices(|place| place.adopted_from == Some(process))
+    }
+
+    /// The listeners that may have connections.
+    pub(crate) fn ready(&self) -> Vec<usize> {
+        self.indices(|place| place.ready)
     }
 
     pub(crate) fn set_ready(&mut self, index: usize) {
-        if let Some(place) = self.listeners.get_mut(index) {
+        if let Some(Some(place)) = self.places.get_mut(index) {
             place.ready = true;
         }
     }
 
     /// Whether there is something to accept now.
     pub(crate) fn has_work(&self) -> bool {
-        self.paused_until.is_none() && self.listeners.iter().any(|place| place.ready)
+        self.paused_until.is_none() && self.iter().any(|place| place.ready)
     }
 
     /// Whether the clock has to run although there is no connection.
@@ -172,9 +124,8 @@ impl Acceptor {
     /// Lets nobody else in, and looks at every listener again for who came before, whatever
     /// events said.
     pub(crate) fn turn_away(&mut self) {
-        self.paused_until = None;
-        for place in &mut self.listeners {
-            place.ready = true;
+        self.set_all_ready();
+        for place in self.iter() {
             if let Err(error) = place.listener.turn_away() {
                 tracing::debug!(%error, "a listener takes connections until it is closed");
             }
@@ -184,52 +135,55 @@ impl Acceptor {
     /// Looks at every listener once more, also when we were at a limit.
     pub(crate) fn set_all_ready(&mut self) {
         self.paused_until = None;
-        for place in &mut self.listeners {
+        for place in self.places.iter_mut().flatten() {
             place.ready = true;
         }
     }
 
     /// Closes the listeners of which the kernel said that nobody is waiting.
     pub(crate) fn close_empty(&mut self) {
-        self.listeners.retain(|place| place.ready);
+        for place in &mut self.places {
+            place.take_if(|place| !place.ready);
+        }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.listeners.is_empty()
+        self.iter().next().is_none()
     }
 
     pub(crate) fn close_all(&mut self) {
-        self.listeners.clear();
+        self.places.clear();
         self.paused_until = None;
     }
 
-    /// The listeners that may have connections.
-    pub(crate) fn ready(&self) -> impl Iterator<Item = usize> + use<> {
-        let ready = |(index, place): (usize, &Place)| place.ready.then_some(index);
-        let ready: Vec<usize> = self
-            .listeners
-            .iter()
-            .enumerate()
-            .filter_map(ready)
-            .collect();
-        ready.into_iter()
+    fn iter(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter().flatten()
     }
 
-    /// Accepts one connection.
+    fn indices(&self, is_wanted: impl Fn(&Place) -> bool) -> Vec<usize> {
+        let places = self.places.iter().enumerate();
+        places
+            .filter(|(_, place)| place.as_ref().is_some_and(&is_wanted))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Accepts one connection, unless the worker or the process has as many as it may have.
     pub(crate) fn accept(
         &mut self,
         index: usize,
+        is_full: bool,
         admission: &Admission,
-        counters: &Counters,
+        counters: &Slot,
         now: Tick,
     ) -> Attempt {
         if self.paused_until.is_some() {
             return Attempt::Empty;
         }
-        let Some(place) = self.listeners.get_mut(index) else {
+        let Some(Some(place)) = self.places.get_mut(index) else {
             return Attempt::Empty;
         };
-        if !admission.admit() {
+        if is_full || !admission.admit() {
             counters.count(Counter::ConnectionsMaxReached);
             // Others may close theirs: look again at the next tick.
             self.paused_until = Some(now + 1);
@@ -239,7 +193,8 @@ impl Acceptor {
         let error = match rustix::net::acceptfrom_with(&place.listener.socket, flags) {
             Ok((socket, address)) => {
                 let peer = address.map_or(PeerAddr::Unix, peer_addr);
-                if !admission.admit_address(peer) {
+                let admitted = admission.admit_address(peer);
+                if admitted == Admitted::Refused {
                     admission.leave();
                     counters.count(Counter::ConnectionsRefusedAddress);
                     return Attempt::Refused(socket);
@@ -249,6 +204,7 @@ impl Acceptor {
                     socket,
                     peer,
                     local,
+                    is_counted: admitted == Admitted::Counted,
                 });
             }
             Err(error) => error,

@@ -10,8 +10,12 @@ use ajay_http::Limits;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// Worker threads. Default: the number of CPUs this process may run on, see
-    /// [`Threads`].
+    /// Worker processes. With more than one, the process that binds is a master, which runs no
+    /// worker itself: it starts the program again for each, and keeps it running. Default: one,
+    /// which is no master and has no second process.
+    pub processes: Processes,
+    /// Worker threads of each process. Default: the CPUs this process may run on, divided by the
+    /// number of processes, see [`Threads`].
     pub threads: Threads,
     /// Pin worker *n* to the *n*-th CPU of the process's affinity mask. Default: off, because a
     /// pinned worker cannot move away from a CPU that something else keeps busy.
@@ -38,6 +42,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Config {
         Config {
+            processes: Processes::Exactly(1),
             threads: Threads::Auto,
             pin_workers: false,
             limits: Limits::default(),
@@ -51,24 +56,47 @@ impl Default for Config {
     }
 }
 
-/// How many worker threads to start.
+/// How many worker processes to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Processes {
+    /// One for each CPU that may be used.
+    Auto,
+    /// Exactly this many; 0 counts as 1.
+    Exactly(usize),
+}
+
+impl Processes {
+    /// The number of processes this means on this machine.
+    pub fn count(self) -> usize {
+        match self {
+            Processes::Auto => usable_cpus(),
+            Processes::Exactly(n) => n.max(1),
+        }
+    }
+}
+
+/// How many worker threads to start in each process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Threads {
-    /// As many as the process may use: the smaller of its CPU affinity mask and its cgroup quota.
+    /// One for each CPU that may be used, over all processes, and at least one in each.
     Auto,
     /// Exactly this many; 0 counts as 1.
     Exactly(usize),
 }
 
 impl Threads {
-    /// The number of threads this means on this machine.
-    pub fn count(self) -> usize {
+    /// The number of threads this means on this machine, for each of so many processes.
+    pub fn count(self, processes: usize) -> usize {
         match self {
-            // std reads the affinity mask and the cgroup v1/v2 quota.
-            Threads::Auto => std::thread::available_parallelism().map_or(1, usize::from),
+            Threads::Auto => (usable_cpus() / processes.max(1)).max(1),
             Threads::Exactly(n) => n.max(1),
         }
     }
+}
+
+/// The smaller of the affinity mask and the cgroup quota (v1 and v2), which std reads.
+fn usable_cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Bounds on connections.
@@ -78,8 +106,11 @@ pub struct ConnectionLimits {
     /// Open connections in this process. At the limit the workers stop accepting, and the kernel's
     /// backlog holds what comes. Default: the descriptor limit less [`DESCRIPTOR_RESERVE`].
     pub connections_max: Option<usize>,
-    /// Open connections from one IP address in this process. One more is answered 503 and closed.
-    /// Default: none.
+    /// Open connections of one worker. At the limit that worker stops accepting; what the kernel
+    /// gives to it waits in its backlog. Default: none.
+    pub connections_per_worker_max: Option<usize>,
+    /// Open connections from one IPv4 address, or one IPv6 network of 64 bits, in all processes
+    /// together. One more is answered 503 and closed. Default: none.
     pub connections_per_address_max: Option<usize>,
     /// Requests on one connection, after which it is closed. Default: none.
     pub requests_per_connection_max: Option<u32>,
@@ -103,6 +134,7 @@ impl Default for ConnectionLimits {
     fn default() -> ConnectionLimits {
         ConnectionLimits {
             connections_max: None,
+            connections_per_worker_max: None,
             connections_per_address_max: None,
             requests_per_connection_max: None,
             content_buffer_bytes_max: 64 * 1024,
@@ -142,6 +174,9 @@ pub struct Deadlines {
     /// How long a connection that is closed by us is still read, so that the client sees the last
     /// response and not a reset. Default: 5 s, nginx's `lingering_timeout`.
     pub linger_timeout: Duration,
+    /// On drain: how long accepting goes on, so that a load balancer that sees the server's
+    /// readiness go has time to send its clients elsewhere. Default: none.
+    pub drain_delay: Duration,
     /// On drain: how long an idle connection may still begin a request, and how long one that we
     /// have closed is still read. Default: 500 ms.
     pub drain_idle_timeout: Duration,
@@ -162,6 +197,7 @@ impl Default for Deadlines {
             idle_timeout: Some(Duration::from_secs(75)),
             lifetime_max: None,
             linger_timeout: Duration::from_secs(5),
+            drain_delay: Duration::ZERO,
             drain_idle_timeout: Duration::from_millis(500),
             drain_timeout: Duration::from_secs(30),
         }

@@ -15,6 +15,8 @@ pub(crate) struct Connection {
     pub(crate) token: Token,
     pub(crate) peer: PeerAddr,
     pub(crate) local: Option<SocketAddr>,
+    /// Its address is counted, and to be given back to the admission.
+    pub(crate) is_counted: bool,
     pub(crate) core: ajay_h1::Connection,
     /// The head that is being read, when part of it is here.
     pub(crate) parts: Option<Box<Parts>>,
@@ -39,6 +41,8 @@ pub(crate) struct Connection {
     pub(crate) queued: bool,
     pub(crate) clock: Clock,
     pub(crate) requests: u32,
+    /// When the current request's head was complete, in microseconds of the worker's clock.
+    pub(crate) request_began: u64,
     /// Content read and thrown away since the response was finished.
     pub(crate) discarded: u64,
 }
@@ -79,6 +83,7 @@ impl Connection {
             token,
             peer,
             local,
+            is_counted: false,
             core: ajay_h1::Connection::new(),
             parts: None,
             inbox: Vec::new(),
@@ -93,6 +98,7 @@ impl Connection {
             queued: false,
             clock: Clock::new(now),
             requests: 0,
+            request_began: 0,
             discarded: 0,
         }
     }

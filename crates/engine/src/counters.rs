@@ -1,8 +1,12 @@
 //! Counters: one cell per worker and counter, written by that worker only, read by anyone.
+//!
+//! The cells lie in memory that all processes of a server share, see [`Mapping`].
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::histogram::{BUCKETS, HistogramSnapshot};
+use crate::mapping::{Mapping, Slot};
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $variant:ident => $name:literal,)+) => {
@@ -93,28 +97,44 @@ counters! {
     ResponsesAborted => "responses_aborted",
     /// Connections cut at the end of a drain.
     DrainCut => "drain_cut",
+    /// Connections that were open in a process when it crashed.
+    ConnectionsLost => "connections_lost",
+    /// Worker processes that ended without being told to, and were replaced.
+    ProcessCrashes => "process_crashes",
 }
 
 const COUNTERS: usize = Counter::ALL.len();
 
+/// A number that changes with what a worker's slot holds: FNV-1a over the counters' names and the
+/// histograms' size.
+pub(crate) const LAYOUT_HASH: u64 = {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut counter = 0;
+    while counter < COUNTERS {
+        let name = Counter::ALL[counter].name().as_bytes();
+        let mut at = 0;
+        while at < name.len() {
+            hash = (hash ^ name[at] as u64).wrapping_mul(0x0100_0000_01b3);
+            at += 1;
+        }
+        counter += 1;
+    }
+    (hash ^ BUCKETS as u64).wrapping_mul(0x0100_0000_01b3)
+};
+
 /// The counters of one worker.
+#[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Counters {
     cells: [AtomicU64; COUNTERS],
 }
 
-impl Counters {
-    pub(crate) fn new() -> Arc<Counters> {
-        Arc::new(Counters {
-            cells: [const { AtomicU64::new(0) }; COUNTERS],
-        })
-    }
-
+impl Slot {
     /// Only the owning worker calls this: a load and a store are enough, and cheaper than a
     /// locked add.
     #[inline]
     pub(crate) fn add(&self, counter: Counter, n: u64) {
-        let cell = &self.cells[counter as usize];
+        let cell = &self.counters.cells[counter as usize];
         cell.store(
             cell.load(Ordering::Relaxed).wrapping_add(n),
             Ordering::Relaxed,
@@ -122,30 +142,48 @@ impl Counters {
     }
 
     pub(crate) fn get(&self, counter: Counter) -> u64 {
-        self.cells[counter as usize].load(Ordering::Relaxed)
+        self.counters.cells[counter as usize].load(Ordering::Relaxed)
     }
 
     #[inline]
     pub(crate) fn count(&self, counter: Counter) {
         self.add(counter, 1);
     }
+
+    /// Connections that are open. Closed ones are read first: the number is never below what it
+    /// was at some moment in between.
+    pub(crate) fn open_connections(&self) -> u64 {
+        let closed = self.get(Counter::ConnectionsClosed);
+        self.get(Counter::ConnectionsAccepted)
+            .saturating_sub(closed)
+    }
 }
 
-/// The counters of all workers added up at one moment.
+/// The counters of some workers added up at one moment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CountersSnapshot {
     values: [u64; COUNTERS],
+    request_time: HistogramSnapshot,
+    turn_time: HistogramSnapshot,
 }
 
 impl CountersSnapshot {
-    pub(crate) fn sum<'a>(workers: impl Iterator<Item = &'a Counters>) -> CountersSnapshot {
-        let mut values = [0; COUNTERS];
+    /// Of these workers.
+    pub(crate) fn sum(mapping: &Mapping, workers: impl Iterator<Item = usize>) -> CountersSnapshot {
+        let mut all = CountersSnapshot {
+            values: [0; COUNTERS],
+            request_time: HistogramSnapshot::default(),
+            turn_time: HistogramSnapshot::default(),
+        };
         for worker in workers {
-            for (value, cell) in values.iter_mut().zip(&worker.cells) {
+            let slot = mapping.slot(worker);
+            for (value, cell) in all.values.iter_mut().zip(&slot.counters.cells) {
                 *value += cell.load(Ordering::Relaxed);
             }
+            all.request_time.add(&slot.request_time);
+            all.turn_time.add(&slot.turn_time);
         }
-        CountersSnapshot { values }
+        all
     }
 
     /// The value of one counter.
@@ -157,6 +195,18 @@ impl CountersSnapshot {
     pub fn open_connections(&self) -> u64 {
         self.get(Counter::ConnectionsAccepted)
             .saturating_sub(self.get(Counter::ConnectionsClosed))
+    }
+
+    /// How long requests took, from the head of the request to the head of the response. Time is
+    /// read once a turn: a handler that is ready when it is first polled counts as 0.
+    pub fn request_time(&self) -> &HistogramSnapshot {
+        &self.request_time
+    }
+
+    /// How long turns of the workers took that were followed by another one at once: what one
+    /// connection may have had to wait for others, or for a handler that blocks its thread.
+    pub fn turn_time(&self) -> &HistogramSnapshot {
+        &self.turn_time
     }
 
     /// Every counter with its value.

@@ -9,6 +9,10 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`config`] | every limit, deadline and socket option with its default and the reason |
+//! | `process` | several processes: the master, and how a process joins it |
+//! | `mapping`, `counters`, `histogram` | memory that all processes share |
+//! | `admission` | bounds on connections |
+//! | `control`, `handle` | signals, commands |
 //! | `listener` | sockets that accept |
 //! | `reactor` | the worker's epoll instance, nested in tokio's |
 //! | `worker` | the turn: accept, read, handle, write, fire deadlines, drain |
@@ -17,20 +21,28 @@
 //! | `deadline` | the bucketed wheel |
 //! | `request`, `content`, `response`, `body` | what applications see |
 
-// The one exception is `reactor`, for a call whose safety rests on who owns a descriptor.
+// The exceptions are `reactor` and `inherit`, where safety rests on who owns a descriptor, and
+// `mapping`, which is memory shared with other processes.
 #![deny(unsafe_code)]
 
 mod accept;
+mod admission;
 mod body;
 pub mod config;
 mod connection;
 mod content;
+mod control;
 mod counters;
 mod deadline;
 mod exchange;
+mod handle;
+mod histogram;
+mod inherit;
 mod listener;
+mod mapping;
 mod outbox;
 mod pool;
+mod process;
 mod reactor;
 mod request;
 mod response;
@@ -43,10 +55,13 @@ pub use body::{Body, BodyWriter, BoxError, StreamClosed};
 pub use config::Config;
 pub use content::{Content, ContentError};
 pub use counters::{Counter, CountersSnapshot};
+pub use handle::Handle;
+pub use histogram::HistogramSnapshot;
 pub use listener::{BindError, ListenAddr};
+pub use process::is_worker_process;
 pub use request::{PeerAddr, Request};
 pub use response::{ContentType, Response};
 pub use service::Service;
-pub use start::{Engine, Handle, StartError, Summary};
+pub use start::{Engine, StartError, Summary};
 
 pub use ajay_http::{FieldSection, InvalidField, KnownField, Limits, Method, StatusCode, Version};

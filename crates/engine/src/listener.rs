@@ -119,6 +119,28 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
+    /// A socket that another process of this server has bound to this address. Returns the address
+    /// with the port that the system chose, if it was to choose one.
+    pub(crate) fn adopt(
+        socket: OwnedFd,
+        address: &ListenAddr,
+    ) -> io::Result<(ListenAddr, Listener)> {
+        let bound = || {
+            let bound = socket2::SockRef::from(&socket).local_addr()?;
+            let unknown = || io::Error::other("the socket is not bound to an IP address");
+            bound.as_socket().ok_or_else(unknown)
+        };
+        let (address, local) = match address {
+            ListenAddr::Tcp(_) => {
+                let bound = bound()?;
+                (ListenAddr::Tcp(bound), Local::of(bound))
+            }
+            ListenAddr::TcpAny(_) => (ListenAddr::TcpAny(bound()?.port()), Local::Any),
+            ListenAddr::Unix(_) => (address.clone(), Local::Unix),
+        };
+        Ok((address, Listener { socket, local }))
+    }
+
     /// Lets no new connection in, and keeps those that have arrived: closing a listening socket
     /// resets what is still in its queue, and between the last `accept` and `close` there is
     /// always room for one more.
@@ -165,6 +187,16 @@ pub(crate) enum Local {
     Unix,
 }
 
+impl Local {
+    fn of(address: SocketAddr) -> Local {
+        if is_unspecified(address.ip()) {
+            Local::Any
+        } else {
+            Local::Fixed(address)
+        }
+    }
+}
+
 /// Makes one listener for each of `workers` at this address; all of a TCP address share its port
 /// through `SO_REUSEPORT`, all of a Unix path share one socket.
 pub(crate) fn listen(
@@ -204,11 +236,7 @@ fn listen_tcp(
     let address = probe.local_addr()?.as_socket().unwrap_or(wanted);
     drop(probe);
 
-    let local = if is_unspecified(address.ip()) {
-        Local::Any
-    } else {
-        Local::Fixed(address)
-    };
+    let local = Local::of(address);
     let mut listeners = Vec::with_capacity(workers);
     for _ in 0..workers {
         let socket = tcp_socket(address, ipv6_only, options)?;

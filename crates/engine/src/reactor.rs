@@ -51,12 +51,18 @@ impl Reactor {
         })
     }
 
-    /// Registers a socket for its whole life; closing it takes it out.
+    /// Registers a socket for its whole life; closing it takes it out, if it is open nowhere else.
     pub(crate) fn register(&self, socket: impl AsFd, token: Token) -> io::Result<()> {
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         let data =
             epoll::EventData::new_u64(u64::from(token.generation) << 32 | u64::from(token.index));
         Ok(epoll::add(self.epoll.get_ref(), socket, data, flags)?)
+    }
+
+    /// Takes a socket out that stays open elsewhere.
+    pub(crate) fn deregister(&self, socket: impl AsFd) {
+        // It was registered, so there is nothing that could fail.
+        let _ = epoll::delete(self.epoll.get_ref(), socket);
     }
 
     /// Takes the events that are there now, without sleeping, and returns how many.

@@ -169,6 +169,7 @@ impl<'w, S: Service> Session<'w, S> {
     pub(crate) fn begin(&mut self, mut parts: Box<Parts>, content: InitialContent) {
         self.budget -= 1;
         self.connection.requests = self.connection.requests.wrapping_add(1);
+        self.connection.request_began = self.cx.micros;
         self.connection.discarded = 0;
         self.connection.clock.restart(Wait::Nothing, self.cx.now);
         self.cx.counters.count(Counter::Requests);

@@ -4,39 +4,33 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit};
 use tokio::runtime::LocalRuntime;
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::accept::Admission;
+use crate::admission::{Admission, address_cells};
 use crate::config::{Config, DESCRIPTOR_RESERVE};
-use crate::counters::{Counters, CountersSnapshot};
-use crate::exchange::WakeQueue;
+use crate::control::Watch;
+use crate::counters::CountersSnapshot;
+use crate::handle::{Control, Handle, Orders, Shared};
 use crate::listener::{BindError, ListenAddr, Listener, listen};
+use crate::mapping::{Mapping, Shape, SlotRef};
+use crate::process::{Channel, Master, Message, Setup, claim_channel};
 use crate::service::Service;
-use crate::worker::{DRAIN, Ended, Link, RUN, STOP, Worker};
+use crate::worker::{Command, Ended, Link, Worker};
 
 /// Listeners that are bound, for workers that have not started.
 pub struct Engine {
     config: Arc<Config>,
-    /// One list for each worker.
+    /// One list for each worker: of this process, or of all processes in the master.
     listeners: Vec<Vec<Listener>>,
+    /// The number of this process, and its end of the channel to the master.
+    process: usize,
+    master: Option<Channel>,
     handle: Handle,
-}
-
-/// Controls a running engine from any thread.
-#[derive(Clone)]
-pub struct Handle {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    links: Vec<Arc<Link>>,
-    addresses: Vec<ListenAddr>,
 }
 
 /// Why the engine could not start, or had to end.
@@ -56,6 +50,11 @@ pub enum StartError {
     },
     /// A worker panicked: a defect in this crate, not in a handler.
     WorkerPanicked,
+    /// A worker process ended before it was ready; what it wrote to standard error says why.
+    ProcessFailed {
+        /// How it ended: its exit code, or the signal.
+        how: String,
+    },
 }
 
 impl fmt::Display for StartError {
@@ -65,6 +64,9 @@ impl fmt::Display for StartError {
             StartError::NoAddress => f.write_str("no address to listen on was given"),
             StartError::System { what, error } => write!(f, "{what} failed: {error}"),
             StartError::WorkerPanicked => f.write_str("a worker thread panicked"),
+            StartError::ProcessFailed { how } => {
+                write!(f, "a worker process {how} before it was ready")
+            }
         }
     }
 }
@@ -74,7 +76,9 @@ impl std::error::Error for StartError {
         match self {
             StartError::Bind(error) => Some(error),
             StartError::System { error, .. } => Some(error),
-            StartError::NoAddress | StartError::WorkerPanicked => None,
+            StartError::NoAddress
+            | StartError::WorkerPanicked
+            | StartError::ProcessFailed { .. } => None,
         }
     }
 }
@@ -98,42 +102,71 @@ pub struct Summary {
 impl Engine {
     /// Binds all addresses. From here on the kernel completes connections for us.
     ///
+    /// With several processes, the one that is started by hand binds for all of them. In a process
+    /// that it started this receives what was bound there.
+    ///
     /// # Errors
     /// [`StartError::Bind`] names the address that cannot be had; none stays bound.
     pub fn bind(config: Config, addresses: &[ListenAddr]) -> Result<Engine, StartError> {
         if addresses.is_empty() {
             return Err(StartError::NoAddress);
         }
-        let workers = config.threads.count();
-        let mut per_worker: Vec<Vec<Listener>> = (0..workers).map(|_| Vec::new()).collect();
-        let mut bound = Vec::with_capacity(addresses.len());
-        for address in addresses {
-            let (address, listeners) = match listen(address, workers, &config.sockets) {
-                Ok(listening) => listening,
-                Err(error) => {
-                    remove_socket_files(&bound);
-                    return Err(error.into());
-                }
-            };
-            bound.push(address);
-            for (list, listener) in per_worker.iter_mut().zip(listeners) {
-                list.push(listener);
+        let processes = config.processes.count();
+        if processes > 1 {
+            let system = |what| move |error| StartError::System { what, error };
+            let channel = claim_channel().map_err(system("joining the master process"))?;
+            if let Some(channel) = channel {
+                let setup = Setup::receive(channel, addresses);
+                let setup = setup.map_err(system("joining the master process"))?;
+                return Engine::in_child(config, setup);
             }
         }
-        let link = || Link {
-            queue: Arc::new(WakeQueue::default()),
-            counters: Counters::new(),
-            command: AtomicU8::new(RUN),
+        let shape = Shape {
+            processes,
+            threads: config.threads.count(processes),
+            address_cells: match config.connections.connections_per_address_max {
+                Some(_) => address_cells(connections_max(&config)),
+                None => 0,
+            },
         };
-        let links = (0..workers).map(|_| Arc::new(link())).collect();
-        let shared = Arc::new(Shared {
-            links,
-            addresses: bound,
-        });
+        let mapping = Mapping::create(shape).map_err(|error| StartError::System {
+            what: "making the shared mapping",
+            error,
+        })?;
+        let (bound, listeners) = listen_on(addresses, &config, shape.workers())?;
+        let control = if processes > 1 {
+            Control::Master(Orders::default())
+        } else {
+            Control::Workers(links(&mapping, 0))
+        };
         Ok(Engine {
             config: Arc::new(config),
-            listeners: per_worker,
-            handle: Handle { shared },
+            listeners,
+            process: 0,
+            master: None,
+            handle: Handle {
+                shared: Shared::new(mapping, bound, control),
+            },
+        })
+    }
+
+    fn in_child(config: Config, setup: Setup) -> Result<Engine, StartError> {
+        let system = |error| StartError::System {
+            what: "joining the master process",
+            error,
+        };
+        let control = Control::Child {
+            links: links(&setup.mapping, setup.process),
+            master: setup.channel.try_clone().map_err(system)?,
+        };
+        Ok(Engine {
+            config: Arc::new(config),
+            listeners: setup.listeners,
+            process: setup.process,
+            master: Some(setup.channel),
+            handle: Handle {
+                shared: Shared::new(setup.mapping, setup.addresses, control),
+            },
         })
     }
 
@@ -148,9 +181,13 @@ impl Engine {
     }
 
     /// Starts the workers, and returns when a drain has ended. `make_service` is called once on
-    /// each worker's thread, inside its tokio runtime, with the worker's number.
+    /// each worker's thread, inside its tokio runtime, with the worker's number, which no other
+    /// worker of any process has.
     ///
     /// With `signals`, SIGTERM and SIGINT begin a drain, and a second one ends it by force.
+    ///
+    /// With several processes, this starts them in the master, calls nothing there, and returns
+    /// when all of them have ended. In each of them it returns when that one has.
     ///
     /// # Errors
     /// [`StartError`] when a worker could not be started, or panicked.
@@ -162,55 +199,141 @@ impl Engine {
         let Engine {
             config,
             listeners,
+            process,
+            master,
             handle,
         } = self;
-        let files = raise_descriptor_limit();
-        let connections = &config.connections;
-        let connections_max = connections
-            .connections_max
-            .unwrap_or(files.saturating_sub(DESCRIPTOR_RESERVE))
-            .max(1);
-        let admission = Arc::new(Admission::new(
+        let shared = &handle.shared;
+        let connections_cut = if let Control::Master(_) = shared.control {
+            let master = Master::new(Arc::clone(&config), Arc::clone(shared), listeners);
+            master.run(signals)
+        } else {
+            let workers = Workers {
+                config: &config,
+                process,
+                master: master.as_ref(),
+                handle: &handle,
+            };
+            workers.run(signals, listeners, &make_service)
+        };
+        if master.is_none() {
+            remove_socket_files(&shared.addresses);
+        }
+        let connections_cut = connections_cut?;
+        tracing::info!(connections_cut, "stopped");
+        if let Some(master) = master {
+            let cut = u32::try_from(connections_cut).unwrap_or(u32::MAX);
+            // It may be gone.
+            let _ = master.send(Message::Ended { cut }, &[]);
+        }
+        Ok(Summary {
+            connections_cut,
+            counters: handle.counters(),
+        })
+    }
+}
+
+/// What each worker of a process is commanded by.
+fn links(mapping: &Arc<Mapping>, process: usize) -> Vec<Arc<Link>> {
+    let threads = mapping.shape().threads;
+    let workers = process * threads..(process + 1) * threads;
+    let link = |worker| Arc::new(Link::new(SlotRef::new(mapping, worker)));
+    workers.map(link).collect()
+}
+
+/// Binds all addresses for so many workers; none stays bound when one cannot be.
+fn listen_on(
+    addresses: &[ListenAddr],
+    config: &Config,
+    workers: usize,
+) -> Result<(Vec<ListenAddr>, Vec<Vec<Listener>>), StartError> {
+    let mut per_worker: Vec<Vec<Listener>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut bound = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let (address, listeners) = match listen(address, workers, &config.sockets) {
+            Ok(listening) => listening,
+            Err(error) => {
+                remove_socket_files(&bound);
+                return Err(error.into());
+            }
+        };
+        bound.push(address);
+        for (list, listener) in per_worker.iter_mut().zip(listeners) {
+            list.push(listener);
+        }
+    }
+    Ok((bound, per_worker))
+}
+
+fn connections_max(config: &Config) -> usize {
+    let files = raise_descriptor_limit().saturating_sub(DESCRIPTOR_RESERVE);
+    config.connections.connections_max.unwrap_or(files).max(1)
+}
+
+/// The workers of one process.
+struct Workers<'a> {
+    config: &'a Arc<Config>,
+    process: usize,
+    master: Option<&'a Channel>,
+    handle: &'a Handle,
+}
+
+impl Workers<'_> {
+    /// Runs them to their end, and returns how many connections were cut.
+    fn run<S, F>(
+        &self,
+        signals: bool,
+        listeners: Vec<Vec<Listener>>,
+        make_service: &F,
+    ) -> Result<usize, StartError>
+    where
+        S: Service,
+        F: Fn(usize) -> S + Send + Sync,
+    {
+        let shared = &self.handle.shared;
+        let connections_max = connections_max(self.config);
+        let per_address_max = self.config.connections.connections_per_address_max;
+        let mapping = &shared.mapping;
+        let admission = Admission::new(connections_max, per_address_max, mapping, self.process);
+        let admission = Arc::new(admission);
+        let _watch = Watch::start(shared, self.config, signals)?;
+        tracing::info!(
+            process = self.process,
+            workers = listeners.len(),
             connections_max,
-            connections.connections_per_address_max,
-        ));
-        let cpus = if config.pin_workers {
+            listen = %Addresses(&shared.addresses),
+            "started"
+        );
+        let started = Started {
+            missing: AtomicUsize::new(listeners.len()),
+            master: self.master,
+        };
+        let cpus = if self.config.pin_workers {
             usable_cpus()
         } else {
             Vec::new()
         };
-        let _watch = if signals {
-            Some(watch_signals(&handle)?)
-        } else {
-            None
-        };
-        tracing::info!(
-            workers = listeners.len(),
-            connections_max,
-            listen = %Addresses(&handle.shared.addresses),
-            "started"
-        );
-
-        let result = thread::scope(|scope| {
+        thread::scope(|scope| {
             let mut threads = Vec::with_capacity(listeners.len());
-            for (number, listeners) in listeners.into_iter().enumerate() {
+            for (thread, listeners) in listeners.into_iter().enumerate() {
+                let number = self.process * mapping.shape().threads + thread;
                 let start = WorkerStart {
                     number,
-                    config: Arc::clone(&config),
-                    link: Arc::clone(&handle.shared.links[number]),
+                    config: Arc::clone(self.config),
+                    link: Arc::clone(&shared.control.links()[thread]),
                     admission: Arc::clone(&admission),
                     listeners,
                     cpu: cpus.get(number % cpus.len().max(1)).copied(),
-                    handle: handle.clone(),
+                    shared: Arc::clone(shared),
                 };
-                let make_service = &make_service;
+                let started = &started;
                 let spawned = thread::Builder::new()
                     .name(format!("worker-{number}"))
-                    .spawn_scoped(scope, move || start.run(make_service));
+                    .spawn_scoped(scope, move || start.run(make_service, started));
                 match spawned {
                     Ok(thread) => threads.push(thread),
                     Err(error) => {
-                        handle.stop();
+                        shared.command_workers(Command::Stop);
                         return Err(StartError::System {
                             what: "starting a worker thread",
                             error,
@@ -228,15 +351,25 @@ impl Engine {
                 }
             }
             result.map(|()| cut)
-        });
-
-        remove_socket_files(&handle.shared.addresses);
-        let connections_cut = result?;
-        tracing::info!(connections_cut, "stopped");
-        Ok(Summary {
-            connections_cut,
-            counters: handle.counters(),
         })
+    }
+}
+
+/// Notes when the last worker of a process runs.
+struct Started<'a> {
+    missing: AtomicUsize,
+    master: Option<&'a Channel>,
+}
+
+impl Started<'_> {
+    fn one_more(&self) {
+        if self.missing.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
+        if let Some(master) = self.master {
+            // Without a master there is nobody who waits for it.
+            let _ = master.send(Message::Ready, &[]);
+        }
     }
 }
 
@@ -248,13 +381,17 @@ struct WorkerStart {
     admission: Arc<Admission>,
     listeners: Vec<Listener>,
     cpu: Option<usize>,
-    handle: Handle,
+    shared: Arc<Shared>,
 }
 
 impl WorkerStart {
-    fn run<S: Service>(self, make_service: &dyn Fn(usize) -> S) -> Result<Ended, StartError> {
+    fn run<S: Service>(
+        self,
+        make_service: &dyn Fn(usize) -> S,
+        started: &Started<'_>,
+    ) -> Result<Ended, StartError> {
         // However this worker ends, the others do not go on without it.
-        let _stop_all = StopOnDrop(self.handle);
+        let _stop_all = StopOnDrop(self.shared);
         if let Some(cpu) = self.cpu {
             let mut set = rustix::thread::CpuSet::new();
             set.set(cpu);
@@ -274,6 +411,7 @@ impl WorkerStart {
                 service,
             )
             .map_err(system("setting up a worker"))?;
+            started.one_more();
             worker.run().await.map_err(system("running a worker"))
         });
         // Blocking tasks that handlers left behind do not hold up the end.
@@ -285,127 +423,18 @@ impl WorkerStart {
 /// What blocking tasks get to finish after the last connection is closed.
 const BLOCKING_GRACE: Duration = Duration::from_secs(1);
 
-struct StopOnDrop(Handle);
+/// Ends the other workers of the process. Another process goes on.
+struct StopOnDrop(Arc<Shared>);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        if thread::panicking() {
-            self.0.stop();
-        } else {
-            // After a drain the others are draining as well, and this changes nothing.
-            self.0.shutdown();
-        }
-    }
-}
-
-impl Handle {
-    /// Begins a drain: no new connections; requests that have arrived are answered with
-    /// `Connection: close`; idle connections are closed after `drain_idle_timeout`; after `drain_timeout`
-    /// what is left is cut. [`Engine::run`] returns when the last connection is closed. Returns
-    /// at once.
-    pub fn shutdown(&self) {
-        self.command(DRAIN);
-    }
-
-    /// Cuts every connection now.
-    pub fn stop(&self) {
-        self.command(STOP);
-    }
-
-    /// Where the engine listens.
-    pub fn local_addrs(&self) -> &[ListenAddr] {
-        &self.shared.addresses
-    }
-
-    /// The counters of all workers, added up.
-    pub fn counters(&self) -> CountersSnapshot {
-        CountersSnapshot::sum(self.shared.links.iter().map(|link| &*link.counters))
-    }
-
-    fn command(&self, command: u8) {
-        for link in &self.shared.links {
-            link.command.fetch_max(command, Ordering::AcqRel);
-            link.queue.wake_worker();
-        }
-    }
-}
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle")
-            .field("local_addrs", &self.shared.addresses)
-            .finish()
-    }
-}
-
-/// Ends the thread that waits for signals.
-struct SignalWatch {
-    done: Arc<tokio::sync::Notify>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
-impl Drop for SignalWatch {
-    fn drop(&mut self) {
-        self.done.notify_one();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// SIGTERM and SIGINT drain; the second one stops. A thread of its own, so that `run` may be
-/// called from anywhere, and a busy worker does not delay a signal.
-fn watch_signals(handle: &Handle) -> Result<SignalWatch, StartError> {
-    let system = |error| StartError::System {
-        what: "watching for signals",
-        error,
-    };
-    let done = Arc::new(tokio::sync::Notify::new());
-    let (handle, end) = (handle.clone(), Arc::clone(&done));
-    let (report, installed) = std::sync::mpsc::channel();
-    let watch = move || {
-        let install = || {
-            let runtime = LocalRuntime::new()?;
-            let _inside = runtime.enter();
-            let signals = [
-                signal(SignalKind::terminate())?,
-                signal(SignalKind::interrupt())?,
-            ];
-            Ok((runtime, signals))
-        };
-        let (runtime, [mut terminate, mut interrupt]) = match install() {
-            Ok(installed) => installed,
-            Err(error) => return drop(report.send(Err(error))),
-        };
-        let _ = report.send(Ok(()));
-        runtime.block_on(async {
-            let mut command = DRAIN;
-            loop {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                    () = end.notified() => return,
-                }
-                tracing::info!(by_force = command == STOP, "stopping on a signal");
-                handle.command(command);
-                command = STOP;
-            }
+        // After a drain the others are draining as well, and this changes nothing.
+        self.0.command_workers(match self.0.control {
+            _ if thread::panicking() => Command::Stop,
+            Control::Child { .. } => Command::Retire,
+            Control::Workers(_) | Control::Master(_) => Command::DrainNow,
         });
-    };
-    let thread = thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(watch)
-        .map_err(system)?;
-    // A signal that comes after this line is seen.
-    let installed = installed
-        .recv()
-        .unwrap_or_else(|error| Err(io::Error::other(error)));
-    let watch = SignalWatch {
-        done,
-        thread: Some(thread),
-    };
-    installed.map_err(system)?;
-    Ok(watch)
+    }
 }
 
 /// Raises the limit of descriptors to what is allowed and returns it.

@@ -16,22 +16,25 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Sleep;
 
 use crate::Config;
-use crate::accept::{ACCEPTS_PER_TURN, Accepted, Acceptor, Admission, Attempt};
+use crate::accept::{ACCEPTS_PER_TURN, Accepted, Acceptor, Attempt};
+use crate::admission::Admission;
 use crate::connection::{Close, Connection, Ending, WaitLimits};
-use crate::counters::{Counter, Counters};
+use crate::counters::Counter;
 use crate::deadline::{TICK, Tick, Wheel, ticks};
 use crate::exchange::{Slots, WakeQueue};
 use crate::listener::Listener;
+use crate::mapping::SlotRef;
 use crate::outbox::Outbox;
 use crate::reactor::{EventFlags, Reactor, Token};
 use crate::service::Service;
@@ -41,10 +44,12 @@ use crate::session::{Outcome, Session};
 pub(crate) struct Context {
     pub(crate) config: Arc<Config>,
     pub(crate) core_config: ajay_h1::Config,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) counters: SlotRef,
     pub(crate) waits: WaitLimits,
     /// The present, in ticks; moves once a turn.
     pub(crate) now: Tick,
+    /// The present, in microseconds since the worker started; moves once a turn.
+    pub(crate) micros: u64,
     /// The value of `Date`; moves once a second.
     pub(crate) date: [u8; 29],
     pub(crate) draining: bool,
@@ -56,14 +61,90 @@ pub(crate) struct Context {
 /// What the rest of the process has of a worker.
 pub(crate) struct Link {
     pub(crate) queue: Arc<WakeQueue>,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) command: AtomicU8,
+    pub(crate) counters: SlotRef,
+    command: AtomicU8,
+    orders: Mutex<Vec<Order>>,
+    has_orders: AtomicBool,
 }
 
-/// Commands to a worker; a higher one replaces a lower one.
-pub(crate) const RUN: u8 = 0;
-pub(crate) const DRAIN: u8 = 1;
-pub(crate) const STOP: u8 = 2;
+/// How long a worker is to go on; a higher command replaces a lower one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Command {
+    Run,
+    /// Others go on: leave the listeners to them, and drain.
+    Retire,
+    /// All end: keep the listeners for `drain_delay`, let nobody in any more, and drain.
+    Drain,
+    /// As `Drain`, at once.
+    DrainNow,
+    /// Cut what is open.
+    Stop,
+}
+
+impl Command {
+    pub(crate) fn from_number(number: u8) -> Option<Command> {
+        [
+            Command::Run,
+            Command::Retire,
+            Command::Drain,
+            Command::DrainNow,
+            Command::Stop,
+        ]
+        .into_iter()
+        .find(|command| *command as u8 == number)
+    }
+}
+
+/// A change to what a worker listens on.
+pub(crate) enum Order {
+    /// Serve these as well, which are another process's.
+    Adopt {
+        process: usize,
+        listeners: Vec<Listener>,
+    },
+    /// That process serves its own again.
+    Release { process: usize },
+}
+
+impl Link {
+    pub(crate) fn new(counters: SlotRef) -> Link {
+        Link {
+            queue: Arc::new(WakeQueue::default()),
+            counters,
+            command: AtomicU8::new(Command::Run as u8),
+            orders: Mutex::default(),
+            has_orders: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn command(&self, command: Command) {
+        self.command.fetch_max(command as u8, Ordering::AcqRel);
+        self.queue.wake_worker();
+    }
+
+    pub(crate) fn order(&self, order: Order) {
+        self.orders().push(order);
+        self.has_orders.store(true, Ordering::Release);
+        self.queue.wake_worker();
+    }
+
+    fn current(&self) -> Command {
+        Command::from_number(self.command.load(Ordering::Acquire)).unwrap_or(Command::Stop)
+    }
+
+    fn take_orders(&self) -> Vec<Order> {
+        if !self.has_orders.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.orders())
+    }
+
+    fn orders(&self) -> std::sync::MutexGuard<'_, Vec<Order>> {
+        // Nothing that can panic runs under this lock.
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// One read takes at most this much. Larger reads make uploads cheaper, up to about here.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -71,6 +152,8 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 /// Turns before the worker lets tokio look at its own timers, sockets and tasks: about half a
 /// millisecond under full load.
 const TURNS_BEFORE_YIELD: u32 = 16;
+
+const TICK_MICROS: u64 = TICK.as_micros() as u64;
 
 /// With fewer events than this the turn was a quiet one, and the worker goes to sleep rather than
 /// asking once more.
@@ -93,7 +176,11 @@ pub(crate) struct Worker<S: Service> {
     wheel: Wheel,
     started: Instant,
     second: u64,
+    /// The last turn was not followed by sleep, so its length is known when the next one begins.
+    is_busy: bool,
     timer: Pin<Box<Sleep>>,
+    /// When a drain that was asked for begins: the end of `drain_delay`.
+    drain_at: Option<Tick>,
     drain_deadline: Option<Tick>,
     again: VecDeque<Token>,
     /// Emptied in every turn; kept for their memory.
@@ -123,22 +210,19 @@ impl<S: Service> Worker<S> {
         service: S,
     ) -> std::io::Result<Worker<S>> {
         let reactor = Reactor::new()?;
-        let acceptor = Acceptor::new(listeners);
-        for (index, socket) in acceptor.sockets().enumerate() {
-            let token = Token {
-                index: LISTENERS_FROM + index as u32,
-                generation: 0,
-            };
-            reactor.register(socket, token)?;
+        let mut acceptor = Acceptor::default();
+        for listener in listeners {
+            watch(&reactor, acceptor.add(listener, None))?;
         }
         let cx = Context {
             core_config: ajay_h1::Config {
                 limits: config.limits,
             },
             waits: WaitLimits::new(&config.deadlines),
-            counters: Arc::clone(&link.counters),
+            counters: link.counters.clone(),
             config,
             now: 0,
+            micros: 0,
             date: [0; 29],
             draining: false,
             scratch: vec![0; SCRATCH_BYTES],
@@ -158,7 +242,9 @@ impl<S: Service> Worker<S> {
             wheel: Wheel::new(),
             started: Instant::now(),
             second: 0,
+            is_busy: false,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            drain_at: None,
             drain_deadline: None,
             again: VecDeque::new(),
             woken: Vec::new(),
@@ -187,8 +273,14 @@ impl<S: Service> Worker<S> {
     }
 
     fn read_clocks(&mut self) {
-        let elapsed = self.started.elapsed().as_millis() / TICK.as_millis();
-        let now = Tick::try_from(elapsed).unwrap_or(Tick::MAX - 1);
+        let micros = self.started.elapsed().as_micros() as u64;
+        if self.is_busy {
+            let turn = micros - self.cx.micros;
+            self.cx.counters.turn_time.record(turn);
+        }
+        self.is_busy = true;
+        self.cx.micros = micros;
+        let now = Tick::try_from(micros / TICK_MICROS).unwrap_or(Tick::MAX - 1);
         let tick_passed = now != self.cx.now;
         self.cx.now = now;
         // A clock before 1970 counts as 1970.
@@ -213,6 +305,9 @@ impl<S: Service> Worker<S> {
             self.handle_due(index);
         }
         self.due = due;
+        if self.drain_at.is_some_and(|at| at <= self.cx.now) {
+            self.begin_drain();
+        }
         if self.cx.draining && !self.acceptor.is_closed() {
             self.close_listeners();
         }
@@ -226,14 +321,69 @@ impl<S: Service> Worker<S> {
 
     /// Carries out what the process asked for.
     fn obey(&mut self) {
-        match self.link.command.load(Ordering::Acquire) {
-            RUN => {}
-            DRAIN => self.begin_drain(),
-            _ => {
+        for order in self.link.take_orders() {
+            self.carry_out(order);
+        }
+        match self.link.current() {
+            Command::Run => {}
+            Command::Retire => self.retire(),
+            Command::Drain => self.await_drain(),
+            Command::DrainNow => self.begin_drain(),
+            Command::Stop => {
                 self.begin_drain();
                 self.stop();
             }
         }
+    }
+
+    fn carry_out(&mut self, order: Order) {
+        match order {
+            // Who drains has turned its back on the listeners, also on those of others.
+            Order::Adopt { .. } if self.cx.draining => {}
+            Order::Adopt { process, listeners } => {
+                tracing::debug!(process, "serving the listeners of another process");
+                for listener in listeners {
+                    let (index, socket) = self.acceptor.add(listener, Some(process));
+                    if let Err(error) = watch(&self.reactor, (index, socket)) {
+                        tracing::warn!(%error, process, "cannot watch a listener");
+                        self.acceptor.remove(index);
+                    }
+                }
+            }
+            Order::Release { process } => {
+                for index in self.acceptor.adopted_from(process) {
+                    self.forget_listener(index);
+                }
+            }
+        }
+    }
+
+    /// Leaves a listener to the other processes that have it.
+    fn forget_listener(&mut self, index: usize) {
+        if let Some(listener) = self.acceptor.remove(index) {
+            // It is open elsewhere, so closing it here would not take it out.
+            self.reactor.deregister(&listener.socket);
+        }
+    }
+
+    fn await_drain(&mut self) {
+        let delay = self.cx.config.deadlines.drain_delay;
+        if delay.is_zero() {
+            self.begin_drain();
+        } else if self.drain_at.is_none() {
+            self.drain_at = Some(self.cx.now.saturating_add(ticks(delay)));
+        }
+    }
+
+    /// Stops accepting, while others go on, and drains.
+    fn retire(&mut self) {
+        if self.cx.draining {
+            return;
+        }
+        for index in self.acceptor.all() {
+            self.forget_listener(index);
+        }
+        self.begin_drain();
     }
 
     /// Stops accepting, answers what is in flight and tells its clients to go, gives idle
@@ -242,6 +392,7 @@ impl<S: Service> Worker<S> {
         if std::mem::replace(&mut self.cx.draining, true) {
             return;
         }
+        self.drain_at = None;
         // A connection that was completed before the drain has a right to an answer, also when
         // its event is still to come. The listeners are closed at a later tick, when handshakes
         // that had begun have ended as well.
@@ -321,9 +472,11 @@ impl<S: Service> Worker<S> {
         for index in self.acceptor.ready() {
             for _ in 0..budget {
                 let cx = &self.cx;
+                let max = cx.config.connections.connections_per_worker_max;
+                let is_full = max.is_some_and(|max| self.open >= max);
                 match self
                     .acceptor
-                    .accept(index, &self.admission, &cx.counters, cx.now)
+                    .accept(index, is_full, &self.admission, &cx.counters, cx.now)
                 {
                     Attempt::Accepted(accepted) => self.add(accepted),
                     Attempt::Refused(socket) => refuse(&socket),
@@ -339,6 +492,7 @@ impl<S: Service> Worker<S> {
             socket,
             peer,
             local,
+            is_counted,
         } = accepted;
         self.cx.counters.count(Counter::ConnectionsAccepted);
         self.open += 1;
@@ -356,6 +510,7 @@ impl<S: Service> Worker<S> {
             generation: place.generation,
         };
         let mut connection = Box::new(Connection::new(socket, token, peer, local, self.cx.now));
+        connection.is_counted = is_counted;
         if self.cx.draining {
             connection.tell_to_go(self.cx.now);
         }
@@ -453,7 +608,9 @@ impl<S: Service> Worker<S> {
         self.free.push(index);
         self.open -= 1;
         self.cx.counters.count(Counter::ConnectionsClosed);
-        self.admission.leave_address(connection.peer);
+        if connection.is_counted {
+            self.admission.leave_address(connection.peer);
+        }
         self.admission.leave();
         self.acceptor.resume_now();
         if how == Close::Reset {
@@ -485,7 +642,8 @@ impl<S: Service> Worker<S> {
     /// Arms the timer while there is anything a tick could matter to. True when a tick is due
     /// already.
     fn poll_timer(&mut self, cx: &mut TaskContext<'_>) -> bool {
-        if self.open == 0 && !self.acceptor.is_paused() && self.drain_deadline.is_none() {
+        let is_draining = self.drain_at.is_some() || self.drain_deadline.is_some();
+        if self.open == 0 && !self.acceptor.is_paused() && !is_draining {
             return false;
         }
         let next = self.started + TICK * (self.cx.now + 1);
@@ -524,6 +682,7 @@ impl<S: Service> Worker<S> {
                 continue;
             }
             if self.link.queue.end_turn() {
+                self.is_busy = false;
                 return Poll::Pending;
             }
         }
@@ -534,11 +693,20 @@ impl<S: Service> Worker<S> {
     }
 }
 
+/// Wants events of a listener.
+fn watch(reactor: &Reactor, (index, socket): (usize, &OwnedFd)) -> std::io::Result<()> {
+    let token = Token {
+        index: LISTENERS_FROM + index as u32,
+        generation: 0,
+    };
+    reactor.register(socket, token)
+}
+
 /// Tells a client that it has too many connections, without keeping it.
 ///
 /// A request that has arrived is taken off the socket: unread, it would turn the close into a
 /// reset. One that comes later meets the reset when the response has arrived.
-fn refuse(socket: &std::os::fd::OwnedFd) {
+fn refuse(socket: &OwnedFd) {
     const RESPONSE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\
         Connection: close\r\n\r\n";
     let _ = rustix::net::send(socket, RESPONSE, rustix::net::SendFlags::NOSIGNAL);

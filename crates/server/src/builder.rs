@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ajay_engine::config::{Config, Threads};
+use ajay_engine::config::{Config, Processes, Threads};
 use ajay_engine::{Engine, Handle, ListenAddr, Summary};
 
 use crate::{Error, Handler, Result};
@@ -176,11 +176,29 @@ impl Builder {
         })
     }
 
-    /// Worker threads, each with its own connections. Default: one for each CPU the process may
-    /// use.
+    /// Worker threads of each process, each with its own connections. Default: one for each CPU
+    /// that may be used, divided by the number of processes.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Builder {
         self.config.threads = Threads::Exactly(threads);
+        self
+    }
+
+    /// Worker processes; `None` for one for each CPU that may be used. Default: 1.
+    ///
+    /// With more than one, the process that runs this becomes their master: it binds every socket
+    /// and keeps it, runs no handler, and starts the program again, with the same arguments, for
+    /// each worker process. So *everything before [`bind`](Builder::bind) and
+    /// [`run`](Server::run) happens in every process*, and everything after `run` too; see
+    /// [`is_worker_process`](crate::is_worker_process). Standard input of a worker process is empty.
+    ///
+    /// A process that crashes loses the requests it was working on and no others: its sockets stay
+    /// open, another process takes over, and it is started again. A program has at most one server
+    /// of several processes.
+    #[must_use]
+    pub fn processes(mut self, processes: impl Into<Option<usize>>) -> Builder {
+        let processes = processes.into();
+        self.config.processes = processes.map_or(Processes::Auto, Processes::Exactly);
         self
     }
 
@@ -248,7 +266,10 @@ setters! {
     /// Open connections in this process; at the limit accepting pauses. Default: the limit of
     /// open files less 256.
     connections.connections_max => connections_max: ?usize;
-    /// Open connections from one address; one more is answered 503. Default: none.
+    /// Open connections of one worker; at the limit it stops accepting. Default: none.
+    connections.connections_per_worker_max => connections_per_worker_max: ?usize;
+    /// Open connections from one IPv4 address or IPv6 /64 network, in all processes; one more is
+    /// answered 503. Default: none.
     connections.connections_per_address_max => connections_per_address_max: ?usize;
     /// Requests on one connection, the last with `Connection: close`. Default: none.
     connections.requests_per_connection_max => requests_per_connection_max: ?u32;
@@ -280,6 +301,8 @@ setters! {
     deadlines.lifetime_max => lifetime_max: ?Duration;
     /// How long a connection we close is still read. Default: 5 s.
     deadlines.linger_timeout => linger_timeout: Duration;
+    /// On drain, how long accepting goes on. Default: none.
+    deadlines.drain_delay => drain_delay: Duration;
     /// On drain, how long an idle connection may begin a request. Default: 500 ms.
     deadlines.drain_idle_timeout => drain_idle_timeout: Duration;
     /// On drain, when what is left is cut. Default: 30 s.

@@ -29,8 +29,8 @@ mod into_response;
 
 pub use ajay_engine::{
     Body, BodyWriter, BoxError, Content, ContentError, ContentType, Counter, CountersSnapshot,
-    FieldSection, Handle, InvalidField, KnownField, ListenAddr, Method, PeerAddr, Request,
-    Response, StatusCode, StreamClosed, Summary, Version,
+    FieldSection, Handle, HistogramSnapshot, InvalidField, KnownField, ListenAddr, Method,
+    PeerAddr, Request, Response, StatusCode, StreamClosed, Summary, Version, is_worker_process,
 };
 pub use builder::{Builder, IntoListenAddr, Server};
 pub use error::{Error, Result};

@@ -19,6 +19,8 @@ impl<S: Service> Session<'_, S> {
             tracing::debug!(peer = %self.connection.peer, "no hand-over here; answered 501");
             response = Response::new(StatusCode::NOT_IMPLEMENTED);
         }
+        let took = self.cx.micros - self.connection.request_began;
+        self.cx.counters.request_time.record(took);
         let status = response.status();
         match self.try_respond(slot, response) {
             Ok(()) => self.count_response(status),

@@ -1,0 +1,131 @@
+//! A worker process's side: how it learns that it is one, and what it is to serve.
+
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::sync::Arc;
+
+use rustix::event::{PollFd, PollFlags};
+
+use super::{Channel, MARKER, Message};
+use crate::inherit;
+use crate::listener::{ListenAddr, Listener};
+use crate::mapping::Mapping;
+
+/// What the master gave to this process.
+pub(crate) struct Setup {
+    pub(crate) channel: Channel,
+    pub(crate) process: usize,
+    pub(crate) mapping: Arc<Mapping>,
+    /// Where the sockets are, ports that the system chose included.
+    pub(crate) addresses: Vec<ListenAddr>,
+    /// One list for each worker.
+    pub(crate) listeners: Vec<Vec<Listener>>,
+}
+
+/// The number of our end of the channel, if this is a worker process.
+pub(super) fn marker() -> Option<RawFd> {
+    let marker = std::env::var(MARKER).ok()?;
+    let (master, descriptor) = marker.split_once(':')?;
+    let parent = rustix::process::getppid()?.as_raw_pid();
+    (master.parse() == Ok(parent)).then(|| descriptor.parse().ok())?
+}
+
+/// Our end of the channel, once: a program has one server of several processes.
+pub(crate) fn claim_channel() -> io::Result<Option<Channel>> {
+    marker()
+        .map(|number| inherit::take(number).map(Channel::new))
+        .transpose()
+}
+
+impl Setup {
+    /// Waits for what the master sends, which it does before anything else.
+    pub(crate) fn receive(channel: Channel, wanted: &[ListenAddr]) -> io::Result<Setup> {
+        let (first, files) = receive(&channel)?;
+        let Message::Setup {
+            process,
+            threads,
+            addresses,
+        } = first
+        else {
+            return Err(unexpected(first));
+        };
+        if addresses as usize != wanted.len() {
+            return Err(io::Error::other(
+                "the program wants other addresses than it did in its master process",
+            ));
+        }
+        let file = files.into_iter().next().ok_or_else(|| unexpected(first))?;
+        let mapping = Mapping::open(file, false)?;
+        if process as usize >= mapping.shape().processes
+            || threads as usize != mapping.shape().threads
+        {
+            return Err(unexpected(first));
+        }
+        let mut addresses = wanted.to_vec();
+        let mut listeners: Vec<Vec<Listener>> = (0..threads).map(|_| Vec::new()).collect();
+        loop {
+            let (message, sockets) = receive(&channel)?;
+            match message {
+                Message::Sockets { thread, address } => {
+                    let list = listeners.get_mut(thread as usize);
+                    let list = list.ok_or_else(|| unexpected(message))?;
+                    if list.len() != address as usize {
+                        return Err(unexpected(message));
+                    }
+                    list.extend(adopt(&mut addresses, address as usize, sockets)?);
+                }
+                Message::Run => break,
+                other => return Err(unexpected(other)),
+            }
+        }
+        if listeners.iter().any(|list| list.len() != addresses.len()) {
+            return Err(unexpected(Message::Run));
+        }
+        Ok(Setup {
+            channel,
+            process: process as usize,
+            mapping,
+            addresses,
+            listeners,
+        })
+    }
+}
+
+/// Listeners of sockets that were received, for the addresses from this one on.
+pub(crate) fn adopt(
+    addresses: &mut [ListenAddr],
+    from: usize,
+    sockets: Vec<OwnedFd>,
+) -> io::Result<Vec<Listener>> {
+    let mut listeners = Vec::with_capacity(sockets.len());
+    for (at, socket) in sockets.into_iter().enumerate() {
+        let address = addresses.get_mut(from + at);
+        let address = address.ok_or_else(|| io::Error::other("more sockets than addresses"))?;
+        let (bound, listener) = Listener::adopt(socket, address)?;
+        *address = bound;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+/// The next message, waited for.
+fn receive(channel: &Channel) -> io::Result<(Message, Vec<OwnedFd>)> {
+    loop {
+        match channel.receive() {
+            Ok(Some(received)) => return Ok(received),
+            Ok(None) => return Err(io::Error::other("the master process is gone")),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let mut poll = [PollFd::new(channel, PollFlags::IN)];
+                match rustix::event::poll(&mut poll, None) {
+                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn unexpected(message: Message) -> io::Error {
+    io::Error::other(format!("the master process sent {message:?} out of turn"))
+}
