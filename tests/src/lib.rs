@@ -15,7 +15,9 @@ mod server;
 pub use client::{Client, End};
 pub use random::Random;
 pub use response::Response;
-pub use server::{Address, Exit, Server, cpu_time, resident_bytes, run, stdin_from};
+pub use server::{
+    Address, Exit, Server, cpu_time, is_running, resident_bytes, run, signal, stdin_from,
+};
 
 use std::time::{Duration, Instant};
 

@@ -257,6 +257,29 @@ impl Server {
         }
     }
 
+    /// The ids of the processes it has started and that have not ended, in ascending order.
+    pub fn processes(&self) -> Vec<u32> {
+        let pid = self.pid();
+        // Each thread has a list of its own.
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+        let lists = threads
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+        let mut all: Vec<u32> = lists
+            .flat_map(|list| {
+                list.split_whitespace()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            })
+            .filter_map(|pid| pid.parse().ok())
+            .filter(|pid| is_running(*pid))
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
     /// What was written to standard error up to now.
     pub fn stderr(&self) -> String {
         self.stderr.text()
@@ -418,6 +441,30 @@ fn listening_port(pid: u32) -> Option<u16> {
 
 /// `TCP_LISTEN` as /proc/net/tcp writes it.
 const LISTEN: &str = "0A";
+
+/// Whether there is a process of this id that has not ended.
+pub fn is_running(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state follows the name, which is in parentheses; Z is one that nobody has waited for yet.
+    let state = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
+}
+
+/// Sends a signal to a process that a [`Server`] has started.
+///
+/// # Panics
+/// When it is not there.
+pub fn signal(pid: u32, signal: Signal) {
+    let result = match Pid::from_raw(pid.cast_signed()) {
+        Some(pid) => kill_process(pid, signal),
+        None => Err(rustix::io::Errno::SRCH),
+    };
+    if let Err(error) = result {
+        panic!("cannot send a signal to {pid}: {error}");
+    }
+}
 
 /// The memory a process has resident.
 ///

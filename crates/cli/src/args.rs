@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use ajayserver::Builder;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::units::{self, Switch};
 
@@ -19,6 +19,8 @@ Examples:
   ajayserver --listen :80 --body 'Back at noon' one page for everyone
   ajayserver --listen unix:/run/a.sock          behind another server
   ajayserver --head-timeout 5s --idle-timeout off
+  ajayserver --processes 2                      a crash costs one process its requests
+  ajayserver counters 1234                      what server 1234 has done so far
 
 Times are written as 500ms, 10s, 2m or 1h; sizes in bytes or as 16k, 4m, 1g.
 `off` switches a limit or deadline off where the table says so.
@@ -31,7 +33,11 @@ Log level: environment variable AJAYSERVER_LOG (error, warn, info, debug). Defau
 /// An HTTP server that answers every request with one body.
 #[derive(Debug, Parser)]
 #[command(name = "ajayserver", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) task: Option<Task>,
+
     /// Address and port, `:PORT` for every address, or `unix:PATH`; may be repeated
     /// [default: 127.0.0.1:8080 and [::1]:8080]
     #[arg(long, short, value_name = "ADDRESS")]
@@ -63,6 +69,20 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     limits: Limits,
+}
+
+/// What to do other than to serve.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Print the counters of a server that runs: one `name value` a line
+    Counters {
+        /// The id of its master process, or of any of its processes
+        pid: u32,
+
+        /// Each worker apart: `worker name value`
+        #[arg(long)]
+        workers: bool,
+    },
 }
 
 /// Declares the flags of one group, and how each is given to the builder.

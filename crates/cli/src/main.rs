@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod counters;
 mod units;
 
 use std::io::Write;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 use ajayserver::{Body, Builder, ContentType, Error, ListenAddr, Response, Server};
 use clap::Parser;
 
-use crate::args::Args;
+use crate::args::{Args, Task};
 
 /// Exit codes beside 0, and 2 for wrong arguments, which is clap's.
 const EXIT_FAILED: u8 = 1;
@@ -23,14 +24,25 @@ const EXIT_DRAIN_CUT: u8 = 4;
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(Task::Counters { pid, workers }) = args.task {
+        return match counters::print(pid, workers) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(
+                &format!("cannot read the counters of {pid}: {error}"),
+                EXIT_FAILED,
+            ),
+        };
+    }
     start_logging();
     match serve(args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "ajayserver: {error}");
-            ExitCode::from(exit_code(&error))
-        }
+        Err(error) => fail(&error.to_string(), exit_code(&error)),
     }
+}
+
+fn fail(why: &str, code: u8) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "ajayserver: {why}");
+    ExitCode::from(code)
 }
 
 fn serve(args: Args) -> Result<(), Error> {

@@ -186,6 +186,13 @@ impl CountersSnapshot {
         all
     }
 
+    /// Of each worker.
+    pub(crate) fn each(mapping: &Mapping) -> Vec<CountersSnapshot> {
+        (0..mapping.shape().workers())
+            .map(|worker| CountersSnapshot::sum(mapping, worker..worker + 1))
+            .collect()
+    }
+
     /// The value of one counter.
     pub fn get(&self, counter: Counter) -> u64 {
         self.values[counter as usize]

@@ -145,11 +145,7 @@ impl Handle {
 
     /// The counters of each worker: first those of the first process.
     pub fn worker_counters(&self) -> Vec<CountersSnapshot> {
-        let mapping = &self.shared.mapping;
-        let workers = 0..mapping.shape().workers();
-        workers
-            .map(|worker| CountersSnapshot::sum(mapping, worker..worker + 1))
-            .collect()
+        CountersSnapshot::each(&self.shared.mapping)
     }
 
     fn command(&self, command: Command) {

@@ -19,6 +19,8 @@
 //! | to stream a response | [`Body::stream`] |
 //! | to change a limit, deadline or socket option | [`Builder`] |
 //! | to stop the server from elsewhere, or to read its counters | [`Handle`] |
+//! | to read the counters of a server in another process | [`Observer`] |
+//! | several processes | [`Builder::processes`] |
 
 #![forbid(unsafe_code)]
 
@@ -30,7 +32,8 @@ mod into_response;
 pub use ajay_engine::{
     Body, BodyWriter, BoxError, Content, ContentError, ContentType, Counter, CountersSnapshot,
     FieldSection, Handle, HistogramSnapshot, InvalidField, KnownField, ListenAddr, Method,
-    PeerAddr, Request, Response, StatusCode, StreamClosed, Summary, Version, is_worker_process,
+    Observer, PeerAddr, Request, Response, StatusCode, StreamClosed, Summary, Version,
+    is_worker_process,
 };
 pub use builder::{Builder, IntoListenAddr, Server};
 pub use error::{Error, Result};

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! It prints `listening ADDRESS` when its first worker runs, and then answers commands on standard
-//! input, one line each: `counters`, `notes` (what handlers noted), `shutdown`, `stop`.
+//! input, one line each: `counters`, `worker-requests`, `notes` (what handlers noted), `shutdown`, `stop`.
 
 #![forbid(unsafe_code)]
 
@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use ajay_blackbox::{FNV1A_START, fnv1a_continued, pattern};
 use ajayserver::{
-    Body, BoxError, Builder, ContentError, FieldSection, Handle, IntoResponse, ListenAddr, Request,
-    Response, Server, StatusCode, StreamClosed,
+    Body, BoxError, Builder, ContentError, Counter, FieldSection, Handle, IntoResponse, ListenAddr,
+    Request, Response, Server, StatusCode, StreamClosed, is_worker_process,
 };
 
 fn main() -> ExitCode {
@@ -43,12 +43,16 @@ fn serve() -> Result<usize, String> {
         .threads(1)
         .drain_timeout(Duration::from_secs(5));
     let mut addresses = Vec::new();
+    let mut processes = 1;
     for argument in std::env::args().skip(1) {
         let (name, value) = argument
             .split_once('=')
             .ok_or_else(|| format!("{argument} is not NAME=VALUE"))?;
         if name == "listen" {
             addresses.push(value.to_owned());
+        } else if name == "processes" {
+            processes = value.parse::<usize>().map_err(|error| error.to_string())?;
+            builder = builder.processes(processes);
         } else {
             builder = set(builder, name, value)?;
         }
@@ -60,21 +64,33 @@ fn serve() -> Result<usize, String> {
         builder = builder.listen(address).map_err(|error| error.to_string())?;
     }
     let server = builder.bind().map_err(|error| error.to_string())?;
+    if std::env::var_os("TESTSERVER_FAIL_IN_PROCESS").is_some() && is_worker_process() {
+        return Err("told to fail in a worker process".to_owned());
+    }
     let app = App {
+        handle: server.handle(),
         notes: Notes::default(),
         static_big: pattern(BIG).leak(),
     };
     let (handle, notes) = (server.handle(), app.notes.clone());
     let address = server.local_addrs()[0].clone();
+    let begin = move || {
+        say(&match &address {
+            ListenAddr::TcpAny(port) => format!("listening 127.0.0.1:{port}"),
+            address => format!("listening {address}"),
+        });
+        let (handle, notes) = (handle.clone(), notes.clone());
+        std::thread::spawn(move || obey(&handle, &notes));
+    };
+    let is_master = processes > 1 && !is_worker_process();
+    if is_master {
+        // Its signals are in place when a process answers.
+        begin();
+    }
     let summary = server.run_per_worker(move |number| {
-        if number == 0 {
+        if number == 0 && processes == 1 {
             // Now everything is in place, the signals too.
-            say(&match &address {
-                ListenAddr::TcpAny(port) => format!("listening 127.0.0.1:{port}"),
-                address => format!("listening {address}"),
-            });
-            let (handle, notes) = (handle.clone(), notes.clone());
-            std::thread::spawn(move || obey(&handle, &notes));
+            begin();
         }
         let app = app.clone();
         async move |request: Request| app.clone().answer(request).await
@@ -111,9 +127,9 @@ fn set(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
             chunk_extension_bytes_max u32 content_bytes_max u64 content_buffer_bytes_max usize
             content_collected_bytes_max usize content_discarded_bytes_max u64 backlog u32
             field_lines_max u16 trailer_lines_max u16;
-        optional: connections_max connections_per_address_max requests_per_connection_max
+        optional: connections_max connections_per_worker_max connections_per_address_max requests_per_connection_max
             rate_min notsent_lowat;
-        times: rate_grace linger_timeout drain_idle_timeout drain_timeout;
+        times: rate_grace linger_timeout drain_delay drain_idle_timeout drain_timeout;
         optional times: first_byte_timeout head_timeout content_timeout handler_timeout
             write_timeout idle_timeout lifetime_max;
         flags: half_close send_date ipv6_only;
@@ -136,6 +152,14 @@ fn obey(handle: &Handle, notes: &Notes) {
                     .map(|(counter, value)| format!("{}={value}", counter.name()));
                 let open = format!("open={}", counters.open_connections());
                 say(&items.chain([open]).collect::<Vec<_>>().join(" "));
+            }
+            "worker-requests" => {
+                let workers = handle.worker_counters();
+                let requests = workers.iter().map(|worker| {
+                    let requests = worker.get(Counter::Requests);
+                    requests.to_string()
+                });
+                say(&requests.collect::<Vec<_>>().join(" "));
             }
             "notes" => say(&format!("{};", notes.all().join(";"))),
             "shutdown" => {
@@ -209,6 +233,7 @@ const BIG: usize = 1024 * 1024;
 
 #[derive(Clone)]
 struct App {
+    handle: Handle,
     notes: Notes,
     static_big: &'static [u8],
 }
@@ -233,6 +258,17 @@ impl App {
                 self.notes.add("slow begun");
                 tokio::time::sleep(query.time("ms")).await;
                 "slow\n".into_response()
+            }
+            "/pid" => format!("{}\n", std::process::id()).into_response(),
+            "/draining" => format!("{}\n", self.handle.is_draining()).into_response(),
+            "/shutdown" => {
+                self.handle.shutdown();
+                "shutting down\n".into_response()
+            }
+            "/hang" => {
+                // Blocks its worker, as no handler should.
+                std::thread::sleep(Duration::from_secs(3600));
+                "woke up\n".into_response()
             }
             "/never" => {
                 let _note = NoteOnDrop(self.notes.clone(), "never dropped");
