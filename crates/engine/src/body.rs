@@ -122,6 +122,10 @@ impl Body {
         matches!(self.kind, Kind::Stream(_))
     }
 
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
     pub(crate) fn kind_mut(&mut self) -> &mut Kind {
         &mut self.kind
     }

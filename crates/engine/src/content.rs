@@ -68,12 +68,11 @@ impl fmt::Display for ContentError {
 impl std::error::Error for ContentError {}
 
 impl Content {
-    pub(crate) fn none(collected_bytes_max: usize) -> Content {
-        Content {
-            source: Source::Done,
-            collected_bytes_max,
-            trailers: None,
-        }
+    /// Content that there is none of stays so, with this limit.
+    #[inline]
+    pub(crate) fn renew(&mut self, collected_bytes_max: usize) {
+        debug_assert!(!self.is_some(), "a recycled block has no content");
+        self.collected_bytes_max = collected_bytes_max;
     }
 
     /// Whether there was any content; what is left of it needs dropping.

@@ -48,6 +48,18 @@ impl<F: Future> Slots<F> {
         index
     }
 
+    /// Makes a slot free that holds nothing, as after most exchanges; says whether it did.
+    #[inline]
+    pub(crate) fn release_empty(&mut self, index: u32) -> bool {
+        let slot = &mut self.slots[index as usize];
+        let is_empty = !slot.is_running() && slot.feed.is_none() && slot.body.is_none();
+        if is_empty {
+            slot.owner = None;
+            self.free.push(index);
+        }
+        is_empty
+    }
+
     /// Drops what is in the slot and makes it free. Dropping runs the application's code.
     pub(crate) fn release(&mut self, index: u32) {
         let slot = &mut self.slots[index as usize];

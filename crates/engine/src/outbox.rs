@@ -21,7 +21,7 @@ pub(crate) struct Outbox {
 
 /// Content up to this size is copied behind its head: one contiguous send beats a gathering one
 /// until the copy costs about what a second `iovec` entry does.
-const COPY_BYTES_MAX: usize = 8 * 1024;
+pub(crate) const COPY_BYTES_MAX: usize = 8 * 1024;
 
 /// The buffer keeps this much between turns.
 const KEPT_BYTES_MAX: usize = 256 * 1024;

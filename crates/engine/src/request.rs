@@ -202,7 +202,7 @@ impl Parts {
         if self.head.fields().capacity_bytes() > POOLED_BYTES_MAX {
             return;
         }
-        self.head.clear();
+        // The head is not cleared: the core does that when it begins to read one.
         Pool::put(&POOL, self);
     }
 }

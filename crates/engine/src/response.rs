@@ -113,7 +113,7 @@ impl Response {
         self.parts.take().expect(PARTS_HERE)
     }
 
-    fn parts(&self) -> &ResponseParts {
+    pub(crate) fn parts(&self) -> &ResponseParts {
         self.parts.as_deref().expect(PARTS_HERE)
     }
 

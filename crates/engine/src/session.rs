@@ -179,9 +179,11 @@ impl<'w, S: Service> Session<'w, S> {
 
         let slot = self.slots.acquire(self.connection.token);
         let max = self.cx.config.connections.content_collected_bytes_max;
-        let content = match content {
-            InitialContent::None => Content::none(max),
-            InitialContent::Complete(data, trailers) => Content::ready(data, trailers, max),
+        match content {
+            InitialContent::None => parts.content.renew(max),
+            InitialContent::Complete(data, trailers) => {
+                parts.content = Content::ready(data, trailers, max);
+            }
             InitialContent::Begun(data) => {
                 let buffer = self.cx.config.connections.content_buffer_bytes_max;
                 let place = self.slots.get(slot);
@@ -190,11 +192,10 @@ impl<'w, S: Service> Session<'w, S> {
                     feed.push(&data);
                 }
                 place.feed = Some(feed.clone());
-                Content::fed(feed, max)
+                parts.content = Content::fed(feed, max);
             }
-        };
+        }
         self.connection.exchange = Some(slot);
-        parts.content = content;
         let request = Request::new(parts);
         let (service, place) = (self.service, self.slots.get(slot));
         let first_poll = catch_unwind(AssertUnwindSafe(|| {
@@ -281,6 +282,9 @@ impl<'w, S: Service> Session<'w, S> {
     fn release(&mut self, slot: u32) {
         self.connection.exchange = None;
         let slots = &mut *self.slots;
+        if slots.release_empty(slot) {
+            return;
+        }
         if catch_unwind(AssertUnwindSafe(|| slots.release(slot))).is_err() {
             tracing::error!("a handler or response stream panicked while it was dropped");
         }

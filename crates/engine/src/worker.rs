@@ -52,6 +52,8 @@ pub(crate) struct Context {
     pub(crate) micros: u64,
     /// The value of `Date`; moves once a second.
     pub(crate) date: [u8; 29],
+    /// What 200 responses begin with; has that date in it.
+    pub(crate) opening: ajay_h1::Opening,
     pub(crate) draining: bool,
     /// Where sockets are read into: one buffer, always warm, for all connections.
     pub(crate) scratch: Vec<u8>,
@@ -224,6 +226,7 @@ impl<S: Service> Worker<S> {
             now: 0,
             micros: 0,
             date: [0; 29],
+            opening: ajay_h1::Opening::default(),
             draining: false,
             scratch: vec![0; SCRATCH_BYTES],
             outbox: Outbox::default(),
@@ -291,6 +294,8 @@ impl<S: Service> Worker<S> {
         if wall != self.second {
             self.second = wall;
             self.cx.date = ajay_http::date::imf_fixdate(wall);
+            let date = self.cx.config.send_date.then_some(&self.cx.date);
+            self.cx.opening.restart(self.cx.config.server_name, date);
         }
         if tick_passed {
             self.tick();

@@ -36,7 +36,7 @@
 use ajay_http::{FieldSection, Limits, RequestHead, StatusCode};
 
 use crate::{
-    ContentSize, Framing, Misuse, ResponseHead, SendBody, Violation,
+    ContentSize, Framing, Misuse, Opening, ResponseHead, SendBody, Violation,
     chunked::{Decoded, Decoder},
     exchange::{Exchange, Expectation, MethodClass},
     head::{HeadParser, Parsed},
@@ -525,6 +525,33 @@ impl Connection {
             self.receive = Receive::HandOver;
         }
         Ok(sent.body)
+    }
+
+    /// Writes a whole 200 response, and ends with it what `send_head`, `frame_data`, `end_data` and
+    /// `finish` end together. Does nothing and says no if it is not as nearly all are: to a complete
+    /// request of HTTP/1.1 that is neither HEAD nor CONNECT, on a connection that persists, and
+    /// without a field that has a say in the head's other lines. Those calls answer that one.
+    #[inline]
+    pub fn send_whole(
+        &mut self,
+        opening: &mut Opening,
+        content_type: Option<&'static str>,
+        fields: &FieldSection,
+        content: &[u8],
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let is_usual = self.send == Send::Due
+            && matches!(self.receive, Receive::Complete)
+            && self.persistent
+            && !self.exchange.is_http10
+            && self.exchange.method == MethodClass::Other
+            && opening.suits(fields);
+        if is_usual {
+            opening.write_head(content_type, content.len() as u64, fields, out);
+            out.extend_from_slice(content);
+            self.send = Send::Finished;
+        }
+        is_usual
     }
 
     /// Accounts for `len` bytes of content, which the caller sends next, and writes what stands

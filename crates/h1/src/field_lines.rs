@@ -72,6 +72,10 @@ impl FieldLines {
                 [b'\r', ..] => return Err(Violation::BareCr),
                 _ => {}
             }
+            if let Some(next) = read_usual(input, rest, section, limit) {
+                rest = next;
+                continue;
+            }
             match read_line(input, rest, None, 0, section, limit)? {
                 Line::Complete(next) => rest = next,
                 Line::Partial { checked, name } => return self.wait(input, rest, checked, name),
@@ -125,9 +129,39 @@ enum Line<'i> {
     Partial { checked: usize, name: Option<Name> },
 }
 
+/// Reads a line that is whole and as nearly all are: a known name, a good value, and room for it.
+/// Whatever is not so, or not right, is left to [`read_line`], which judges it.
+#[inline(always)]
+fn read_usual<'i>(
+    input: &[u8],
+    rest: &'i [u8],
+    section: &mut FieldSection,
+    limit: LineLimit,
+) -> Option<&'i [u8]> {
+    let name = scan::find_name(rest)?;
+    let (text, after) = rest.split_at_checked(name.len)?;
+    let known = KnownField::from_end_words(text, name.first, name.last)?;
+    let (_, after) = after.split_first()?;
+    let (text, next) = after.split_at_checked(scan::find_value_end(input, after))?;
+    let next = next.strip_prefix(b"\r\n")?;
+    if section.len() >= usize::from(limit.lines_max) {
+        return None;
+    }
+    let (leading, value_len) = trim(text);
+    let line = input.len() - rest.len();
+    section.push_line(
+        line as u32,
+        name.len as u16,
+        (line + name.len + 1 + leading) as u32,
+        value_len as u32,
+        Some(known),
+    );
+    Some(next)
+}
+
 /// Reads the line that `rest`, the end of `input`, starts with. If it was incomplete before, `name`
 /// and `checked` say how far it was read.
-#[inline(always)]
+#[inline(never)]
 fn read_line<'i>(
     input: &[u8],
     rest: &'i [u8],

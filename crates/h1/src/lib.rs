@@ -19,6 +19,7 @@ mod exchange;
 mod field_lines;
 mod framing;
 mod head;
+mod opening;
 mod request_line;
 mod request_target;
 mod response;
@@ -33,4 +34,5 @@ pub use connection::{
 };
 pub use error::{Misuse, Violation};
 pub use framing::{Framing, message_framing};
+pub use opening::Opening;
 pub use response::{ContentSize, ResponseHead, SendBody};

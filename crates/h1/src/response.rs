@@ -61,21 +61,7 @@ pub(crate) fn write_head(
     let fields = head.fields;
     // One growth at most for the usual head; what exceeds it grows the buffer as it comes.
     out.reserve(USUAL_HEAD_LEN);
-    status_line(head.status, out);
-    if let Some(server) = head.server
-        && !fields.contains(KnownField::Server)
-    {
-        out.extend_from_slice(b"Server: ");
-        out.extend_from_slice(server.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
-    if let Some(date) = head.date
-        && !fields.contains(KnownField::Date)
-    {
-        out.extend_from_slice(b"Date: ");
-        out.extend_from_slice(date);
-        out.extend_from_slice(b"\r\n");
-    }
+    write_common(head, out);
     if let Some(content_type) = head.content_type
         && !fields.contains(KnownField::ContentType)
     {
@@ -95,6 +81,26 @@ pub(crate) fn write_head(
         connection_line(options, fields, out);
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the status-line, `Server` and `Date`.
+#[inline]
+pub(crate) fn write_common(head: &ResponseHead<'_>, out: &mut Vec<u8>) {
+    status_line(head.status, out);
+    if let Some(server) = head.server
+        && !head.fields.contains(KnownField::Server)
+    {
+        out.extend_from_slice(b"Server: ");
+        out.extend_from_slice(server.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    if let Some(date) = head.date
+        && !head.fields.contains(KnownField::Date)
+    {
+        out.extend_from_slice(b"Date: ");
+        out.extend_from_slice(date);
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 /// Status-line, three automatic fields, a length and a few fields of the application.
@@ -124,7 +130,7 @@ pub(crate) fn field_line(known: Option<KnownField>, name: &str, value: &[u8], ou
 }
 
 /// Writes the application's fields but for those that the connection decides about.
-fn field_lines(fields: &FieldSection, out: &mut Vec<u8>) {
+pub(crate) fn field_lines(fields: &FieldSection, out: &mut Vec<u8>) {
     let mut lines = fields.iter();
     while let Some((known, name, value)) = lines.next_with_known() {
         let is_ours = matches!(
@@ -170,21 +176,40 @@ fn connection_line(options: ConnectionOptions, fields: &FieldSection, out: &mut 
 
 #[inline]
 fn content_length(length: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"Content-Length: ");
-    // The digits from the right; 20 are enough for 64 bits.
-    let mut digits = [b'0'; 22];
-    let mut at = digits.len() - 2;
-    digits[at..].copy_from_slice(b"\r\n");
-    let mut rest = length;
+    out.extend_from_slice(CONTENT_LENGTH);
+    decimal_line(length, out);
+}
+
+/// What stands before the digits of a length.
+pub(crate) const CONTENT_LENGTH: &[u8] = b"Content-Length: ";
+
+/// Writes a number and the end of its line.
+#[inline]
+pub(crate) fn decimal_line(number: u64, out: &mut Vec<u8>) {
+    // Digits are found from the right, and each pushes those after it up by a byte. Sixteen bytes
+    // are copied, whatever their number: a copy of fixed length is two stores.
+    const DIGITS_MAX: u32 = size_of::<u128>() as u32 - 2;
+    if number >= 10_u64.pow(DIGITS_MAX) {
+        return long_decimal_line(number, out);
+    }
+    let (mut text, mut len) = (u128::from(u16::from_le_bytes(*b"\r\n")), 2);
+    let mut rest = number;
     loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
+        text = text << 8 | u128::from(b'0' + (rest % 10) as u8);
+        len += 1;
         rest /= 10;
         if rest == 0 {
             break;
         }
     }
-    out.extend_from_slice(&digits[at..]);
+    let end = out.len() + len;
+    out.extend_from_slice(&text.to_le_bytes());
+    out.truncate(end);
+}
+
+#[cold]
+fn long_decimal_line(number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("{number}\r\n").as_bytes());
 }
 
 #[inline]

@@ -18,9 +18,48 @@ const BLOCK: usize = 16;
 #[inline(always)]
 pub(crate) fn find_colon(input: &[u8], rest: &[u8]) -> usize {
     // Names are short: words only.
-    find_by_words(input, rest, rest.len(), |word| {
-        zero_bytes(word ^ (ONES * b':' as u64))
-    })
+    find_by_words(input, rest, rest.len(), colon_bytes)
+}
+
+/// A field name in front of its colon.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Name {
+    pub(crate) len: usize,
+    /// Its first and last eight bytes; the whole name, padded with zeros, if it is shorter.
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+}
+
+/// The name that `rest` starts with: all before the first `:`. `None` without a colon, and where
+/// less than a word is left.
+#[inline(always)]
+pub(crate) fn find_name(rest: &[u8]) -> Option<Name> {
+    let (word, mut unseen) = rest.split_first_chunk()?;
+    let first = u64::from_le_bytes(*word);
+    let found = colon_bytes(first);
+    if found != 0 {
+        // The bytes below the colon: below the lowest bit of the mask, which is its highest.
+        let text = first & ((found & found.wrapping_neg()) >> 7).wrapping_sub(1);
+        return Some(Name {
+            len: first_byte(found),
+            first: text,
+            last: text,
+        });
+    }
+    loop {
+        let (word, after) = unseen.split_first_chunk()?;
+        let found = colon_bytes(u64::from_le_bytes(*word));
+        if found != 0 {
+            let len = rest.len() - unseen.len() + first_byte(found);
+            let last = rest.get(len - WORD..)?.first_chunk()?;
+            return Some(Name {
+                len,
+                first,
+                last: u64::from_le_bytes(*last),
+            });
+        }
+        unseen = after;
+    }
 }
 
 /// The position in `rest`, the end of `input`, of the first byte that may not stand in a field value
@@ -83,6 +122,11 @@ fn short_word(bytes: &[u8]) -> u64 {
         .zip(bytes)
         .for_each(|(to, from)| *to = *from);
     u64::from_le_bytes(word)
+}
+
+#[inline(always)]
+const fn colon_bytes(word: u64) -> u64 {
+    zero_bytes(word ^ (ONES * b':' as u64))
 }
 
 #[inline(always)]

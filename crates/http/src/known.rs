@@ -169,6 +169,15 @@ impl KnownField {
     #[must_use]
     pub fn from_name(name: &[u8]) -> Option<Self> {
         let (first, last) = end_words(name)?;
+        Self::from_end_words(name, first, last)
+    }
+
+    /// As [`from_name`](Self::from_name), for a scanner that has seen the words of the name: its
+    /// first and last eight bytes in little-endian order, or twice the whole name, padded with
+    /// zeros, if it is shorter.
+    #[inline]
+    #[must_use]
+    pub fn from_end_words(name: &[u8], first: u64, last: u64) -> Option<Self> {
         let key = KEYS.get(usize::from(SLOT_TABLE[slot(first, last, name.len())]))?;
         // The two ends cover names up to 16 bytes; longer ones have a middle.
         let equal = usize::from(key.len) == name.len()

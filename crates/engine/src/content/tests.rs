@@ -197,5 +197,5 @@ fn ready_content_is_one_piece() {
     assert_eq!(poll(content.data()), piece("all"));
     assert!(content.is_end());
     assert!(Content::ready(Bytes::new(), None, MAX).is_end());
-    assert!(Content::none(MAX).is_end());
+    assert!(Content::default().is_end());
 }

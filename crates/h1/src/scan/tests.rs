@@ -35,6 +35,37 @@ fn every_byte_is_classified_at_every_place() {
     }
 }
 
+#[test]
+fn names_come_with_the_words_at_their_ends() {
+    let padded = |bytes: &[u8]| {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        u64::from_le_bytes(word)
+    };
+    for len in 0..40 {
+        // What follows a name may look like anything, also like the borrow of a mask: `:;`.
+        for after in [
+            &b":"[..],
+            b":;",
+            b"::::::::",
+            b": value\r\n",
+            b":\x3b\x3b\xba\xff",
+        ] {
+            let text: Vec<u8> = (0..len).map(|at| b';' + at % 64).collect();
+            let input = [&text[..], after].concat();
+            let found = find_name(&input).map(|name| (name.len, name.first, name.last));
+            let (first, last) = match text.len() {
+                ..8 => (padded(&text), padded(&text)),
+                all => (padded(&text[..8]), padded(&text[all - 8..])),
+            };
+            let whole = input.len() >= (text.len() / 8 + 1) * 8;
+            let expected = whole.then_some((text.len(), first, last));
+            assert_eq!(found, expected, "{}", input.escape_ascii());
+            assert!(find_name(&text).is_none());
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn agrees_with_the_naive_scan(
