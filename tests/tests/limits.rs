@@ -1,5 +1,6 @@
 //! Limits: what fits passes, one more does not; and running out of something is survived.
 
+use std::io::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -198,6 +199,83 @@ fn a_client_over_the_limit_per_address_that_has_sent_its_request_reads_503() {
         let _ = refused.try_send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
         assert_eq!(refused.response().status, 503);
     }
+}
+
+/// Slow readers of large responses hold what is above the bound: new requests are turned away until
+/// they are gone, and those that have begun are served.
+#[test]
+fn new_requests_are_refused_while_too_much_is_held() {
+    let mut server = server(&["buffered_bytes_max=2000000"]);
+    let mut honest = server.connect();
+    assert_eq!(honest.fetch("/hello").status, 200);
+    let mut slow = server.connect();
+    slow.get("/big?bytes=12000000", "");
+    let mut later = server.connect();
+    server.wait_counter("requests", 2);
+    let response = later.fetch("/hello");
+    assert_eq!((response.status, response.says_close()), (503, true));
+    assert_eq!(response.field("Retry-After"), Some("1"));
+    later.expect_fin();
+    let mut another = server.connect();
+    another.send("GET /hel");
+    assert_eq!(
+        another.response().status,
+        503,
+        "also for a head that has only begun"
+    );
+    server.wait_counter("requests_refused_memory", 2);
+    // What was begun is completed, and makes room.
+    assert!(slow.response().body == ajay_blackbox::pattern(12_000_000));
+    assert_eq!(honest.fetch("/hello").status, 200);
+}
+
+/// A response that every client shares is not held for each of them.
+#[test]
+fn shared_content_is_not_held() {
+    let mut server = server(&["buffered_bytes_max=2000000", "notsent_lowat=4096"]);
+    let mut slow: Vec<Client> = (0..12).map(|_| server.connect()).collect();
+    for client in &mut slow {
+        client.get("/static-big", "");
+    }
+    server.wait_counter("requests", 12);
+    assert_eq!(server.connect().fetch("/hello").status, 200);
+}
+
+/// Uploads that handlers do not read wait with the kernel instead of here, and go on later.
+#[test]
+fn content_that_waits_is_bounded_in_sum() {
+    let mut server = server(&[
+        "buffered_bytes_max=300000",
+        "content_buffer_bytes_max=200000",
+    ]);
+    let content = ajay_blackbox::pattern(400_000);
+    let mut clients: Vec<Client> = (0..8).map(|_| server.connect()).collect();
+    // All are let in while nothing is held yet.
+    for client in &mut clients {
+        client.send(format!(
+            "POST /collect-after?ms=700 HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+            content.len()
+        ));
+    }
+    server.wait_counter("requests", 8);
+    let senders: Vec<_> = clients
+        .iter()
+        .map(|client| {
+            let (mut socket, content) = (client.sender(), content.clone());
+            std::thread::spawn(move || socket.write_all(&content).is_ok())
+        })
+        .collect();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let received = server.counter("bytes_received");
+    // One read may pass the bound, and each that has nothing may read once.
+    assert!(received < 1_200_000, "{received} bytes are held");
+    for client in &mut clients {
+        assert!(client.response().text().starts_with("400000 "));
+    }
+    for sender in senders {
+        assert!(matches!(sender.join(), Ok(true)));
+    }
+    assert_eq!(server.counter("requests_refused_memory"), 0);
 }
 
 /// Out of descriptors: the server says so, serves whom it has, does not spin, and recovers.

@@ -163,6 +163,8 @@ limits! {
     connections_per_worker_max: Switch<usize> = count, "N|off", "Limits", Switch::into_option;
     /// Open connections from one IPv4 address or IPv6 /64, in all processes; one more: 503 [default: off]
     connections_per_address_max: Switch<usize> = count, "N|off", "Limits", Switch::into_option;
+    /// What a worker holds for all its connections; above it: 503 [default: 256m]
+    buffered_bytes_max: usize = units::bytes_as::<usize>, "SIZE", "Limits", std::convert::identity;
     /// Requests on one connection; then: close [default: off]
     requests_per_connection_max: Switch<u32> = count_u32, "N|off", "Limits", Switch::into_option;
 

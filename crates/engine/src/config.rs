@@ -114,6 +114,11 @@ pub struct ConnectionLimits {
     pub connections_per_address_max: Option<usize>,
     /// Requests on one connection, after which it is closed. Default: none.
     pub requests_per_connection_max: Option<u32>,
+    /// What a worker holds for all its connections: parts of heads, content that no handler has read
+    /// yet, output that no client has taken yet, in bytes. Above it requests are answered 503, and
+    /// content is read only for handlers that have nothing left to read. Default: 256 MiB, one
+    /// 16 KiB head for each of 16 000 connections.
+    pub buffered_bytes_max: usize,
     /// Content held for a handler that has not read it yet, in bytes per connection: reading from
     /// the socket pauses above it. Default: 64 KiB, one read.
     pub content_buffer_bytes_max: usize,
@@ -137,6 +142,7 @@ impl Default for ConnectionLimits {
             connections_per_worker_max: None,
             connections_per_address_max: None,
             requests_per_connection_max: None,
+            buffered_bytes_max: 256 * 1024 * 1024,
             content_buffer_bytes_max: 64 * 1024,
             content_collected_bytes_max: 4 * 1024 * 1024,
             content_discarded_bytes_max: 256 * 1024,

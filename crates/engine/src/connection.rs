@@ -17,6 +17,8 @@ pub(crate) struct Connection {
     pub(crate) local: Option<SocketAddr>,
     /// Its address is counted, and to be given back to the admission.
     pub(crate) is_counted: bool,
+    /// Its part of what the worker holds, but for content in a feed.
+    pub(crate) held: usize,
     pub(crate) core: ajay_h1::Connection,
     /// The head that is being read, when part of it is here.
     pub(crate) parts: Option<Box<Parts>>,
@@ -35,6 +37,7 @@ pub(crate) struct Connection {
     /// The connection is reset or otherwise dead.
     pub(crate) broken: bool,
     pub(crate) ending: Ending,
+    pub(crate) starving: Starving,
     /// The exchange's waker was used, and the exchange has not been looked at since.
     pub(crate) woken: bool,
     /// Stands in the worker's list of connections with work left.
@@ -45,6 +48,16 @@ pub(crate) struct Connection {
     pub(crate) request_began: u64,
     /// Content read and thrown away since the response was finished.
     pub(crate) discarded: u64,
+}
+
+/// Whether content is not read because the worker holds too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Starving {
+    No,
+    /// That is so, as the last turn has found.
+    Noticed,
+    /// It stands in the worker's list of such connections.
+    Listed,
 }
 
 /// How far the end of the connection has been decided.
@@ -84,6 +97,7 @@ impl Connection {
             peer,
             local,
             is_counted: false,
+            held: 0,
             core: ajay_h1::Connection::new(),
             parts: None,
             inbox: Vec::new(),
@@ -94,6 +108,7 @@ impl Connection {
             eof: false,
             broken: false,
             ending: Ending::Open,
+            starving: Starving::No,
             woken: false,
             queued: false,
             clock: Clock::new(now),
@@ -101,6 +116,13 @@ impl Connection {
             request_began: 0,
             discarded: 0,
         }
+    }
+
+    /// What is held for it now.
+    #[inline]
+    pub(crate) fn holds(&self) -> usize {
+        let pending = self.pending.as_ref().map_or(0, |pending| pending.held());
+        self.inbox.capacity() + pending
     }
 
     /// On drain: its next response is the last, and its grace begins now if it waits for a

@@ -14,6 +14,7 @@ use ajay_http::FieldSection;
 use bytes::{Bytes, BytesMut};
 
 use crate::exchange::Signal;
+use crate::memory::Held;
 
 /// The content of a request (RFC 9110 §6.4).
 ///
@@ -245,6 +246,8 @@ pub(crate) struct Feed {
     state: Mutex<FeedState>,
     signal: Arc<Signal>,
     bytes_max: usize,
+    /// What the worker holds in all, of which this is a part.
+    held: Held,
 }
 
 #[derive(Default)]
@@ -276,11 +279,12 @@ const PIECE_BYTES: usize = 16 * 1024;
 type Item = Option<Result<Bytes, ContentError>>;
 
 impl Feed {
-    pub(crate) fn new(signal: Arc<Signal>, bytes_max: usize) -> Arc<Feed> {
+    pub(crate) fn new(signal: Arc<Signal>, bytes_max: usize, held: Held) -> Arc<Feed> {
         Arc::new(Feed {
             state: Mutex::default(),
             signal,
             bytes_max,
+            held,
         })
     }
 
@@ -296,6 +300,7 @@ impl Feed {
             state.pieces.push_back(piece);
         }
         state.buffered += data.len();
+        self.held.add(data.len());
         Self::wake_reader(state);
     }
 
@@ -321,6 +326,11 @@ impl Feed {
         state.buffered < self.bytes_max && !state.reader_gone
     }
 
+    /// Whether the reader has nothing left to read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().buffered == 0
+    }
+
     /// Whether anybody could still read.
     pub(crate) fn has_reader(&self) -> bool {
         !self.lock().reader_gone
@@ -337,6 +347,7 @@ impl Feed {
         if let Some(data) = state.take() {
             let was_full = state.buffered >= self.bytes_max;
             state.buffered -= data.len();
+            self.held.sub(data.len());
             if was_full && state.buffered < self.bytes_max {
                 drop(state);
                 self.signal.notify();
@@ -367,7 +378,7 @@ impl Feed {
         state.reader_gone = true;
         state.pieces.clear();
         state.tail = BytesMut::new();
-        state.buffered = 0;
+        self.held.sub(std::mem::take(&mut state.buffered));
         state.reader = None;
         let ended = state.end.is_some();
         drop(state);

@@ -41,6 +41,8 @@ counters! {
     ConnectionsRefusedAddress => "connections_refused_address",
     /// Times a worker stopped accepting at `connections_max`.
     ConnectionsMaxReached => "connections_max_reached",
+    /// Requests refused at `buffered_bytes_max` (503).
+    RequestsRefusedMemory => "requests_refused_memory",
     /// Errors of `accept` (out of descriptors, out of memory, aborted connections).
     AcceptErrors => "accept_errors",
     /// Request heads that were read completely and were valid.

@@ -40,6 +40,7 @@ mod histogram;
 mod inherit;
 mod listener;
 mod mapping;
+mod memory;
 mod observer;
 mod outbox;
 mod pool;

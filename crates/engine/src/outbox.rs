@@ -89,21 +89,32 @@ impl Outbox {
 
     /// Adds everything to what is waiting already.
     pub(crate) fn append_to(&mut self, pending: &mut Pending) {
-        pending.pieces.extend(self.keep_rest(0).pieces);
+        let more = self.keep_rest(0);
+        pending.pieces.extend(more.pieces);
+        pending.bytes += more.bytes;
+        pending.owned += more.owned;
         self.clear();
     }
 
     fn keep_rest(&mut self, sent: usize) -> Box<Pending> {
         let buffer = Bytes::copy_from_slice(&self.buffer);
         let mut pieces = VecDeque::with_capacity(2 * self.shared.len() + 1);
-        let mut copied = 0;
+        let (mut copied, mut owned) = (0, buffer.len());
+        let bytes = self.len();
         for (at, data) in self.shared.drain(..) {
+            if data.is_unique() {
+                owned += data.len();
+            }
             pieces.push_back(buffer.slice(copied..at));
             pieces.push_back(data);
             copied = at;
         }
         pieces.push_back(buffer.slice(copied..));
-        let mut pending = Pending { pieces };
+        let mut pending = Pending {
+            pieces,
+            bytes,
+            owned,
+        };
         pending.advance(sent);
         Box::new(pending)
     }
@@ -112,6 +123,10 @@ impl Outbox {
 /// Output that waits for the socket to become writable.
 pub(crate) struct Pending {
     pieces: VecDeque<Bytes>,
+    /// Bytes of all pieces.
+    bytes: usize,
+    /// Bytes that exist for this connection only; what has been sent of them is not taken off.
+    owned: usize,
 }
 
 impl Pending {
@@ -137,7 +152,13 @@ impl Pending {
         self.pieces.is_empty()
     }
 
+    /// What would be free if this were dropped, at most.
+    pub(crate) fn held(&self) -> usize {
+        self.owned.min(self.bytes)
+    }
+
     fn advance(&mut self, mut sent: usize) {
+        self.bytes -= sent;
         while let Some(first) = self.pieces.front_mut() {
             if sent < first.len() {
                 let _ = first.split_to(sent);

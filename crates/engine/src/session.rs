@@ -187,7 +187,7 @@ impl<'w, S: Service> Session<'w, S> {
             InitialContent::Begun(data) => {
                 let buffer = self.cx.config.connections.content_buffer_bytes_max;
                 let place = self.slots.get(slot);
-                let feed = Feed::new(place.signal(), buffer);
+                let feed = Feed::new(place.signal(), buffer, self.cx.held.clone());
                 if !data.is_empty() {
                     feed.push(&data);
                 }

@@ -26,19 +26,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Sleep;
 
-use crate::Config;
 use crate::accept::{ACCEPTS_PER_TURN, Accepted, Acceptor, Attempt};
 use crate::admission::Admission;
-use crate::connection::{Close, Connection, Ending, WaitLimits};
+use crate::connection::{Close, Connection, Ending, Starving, WaitLimits};
 use crate::counters::Counter;
 use crate::deadline::{TICK, Tick, Wheel, ticks};
 use crate::exchange::{Slots, WakeQueue};
 use crate::listener::Listener;
 use crate::mapping::SlotRef;
+use crate::memory::Held;
 use crate::outbox::Outbox;
 use crate::reactor::{EventFlags, Reactor, Token};
 use crate::service::Service;
 use crate::session::{Outcome, Session};
+use crate::{Config, FieldSection};
 
 /// What a worker has at hand for every connection, whatever the service.
 pub(crate) struct Context {
@@ -58,6 +59,10 @@ pub(crate) struct Context {
     /// Where sockets are read into: one buffer, always warm, for all connections.
     pub(crate) scratch: Vec<u8>,
     pub(crate) outbox: Outbox,
+    /// What is held for all connections.
+    pub(crate) held: Held,
+    /// `Retry-After`, for requests that are refused because there is too much to do.
+    pub(crate) retry_later: FieldSection,
 }
 
 /// What the rest of the process has of a worker.
@@ -185,6 +190,8 @@ pub(crate) struct Worker<S: Service> {
     drain_at: Option<Tick>,
     drain_deadline: Option<Tick>,
     again: VecDeque<Token>,
+    /// Connections with content that is not read because we hold too much.
+    starved: Vec<Token>,
     /// Emptied in every turn; kept for their memory.
     woken: Vec<u32>,
     due: Vec<u32>,
@@ -230,6 +237,8 @@ impl<S: Service> Worker<S> {
             draining: false,
             scratch: vec![0; SCRATCH_BYTES],
             outbox: Outbox::default(),
+            held: Held::default(),
+            retry_later: retry_later(),
         };
         let mut worker = Worker {
             slots: Slots::new(Arc::clone(&link.queue)),
@@ -250,6 +259,7 @@ impl<S: Service> Worker<S> {
             drain_at: None,
             drain_deadline: None,
             again: VecDeque::new(),
+            starved: Vec::new(),
             woken: Vec::new(),
             due: Vec::new(),
         };
@@ -272,6 +282,9 @@ impl<S: Service> Worker<S> {
         }
         self.drive_woken();
         self.drive_again();
+        if !self.starved.is_empty() && !self.cx.held.is_above(self.bytes_max()) {
+            self.feed_starved();
+        }
         Ok(events < QUIET_EVENTS && self.again.is_empty() && !self.acceptor.has_work())
     }
 
@@ -310,6 +323,8 @@ impl<S: Service> Worker<S> {
             self.handle_due(index);
         }
         self.due = due;
+        // Readers may have taken what they had, on other threads and without a word to us.
+        self.feed_starved();
         if self.drain_at.is_some_and(|at| at <= self.cx.now) {
             self.begin_drain();
         }
@@ -555,6 +570,20 @@ impl<S: Service> Worker<S> {
         }
     }
 
+    fn bytes_max(&self) -> usize {
+        self.cx.config.connections.buffered_bytes_max
+    }
+
+    /// Looks again at the connections for which no content was read.
+    fn feed_starved(&mut self) {
+        for token in std::mem::take(&mut self.starved) {
+            if let Some(mut connection) = self.take_if(token) {
+                connection.starving = Starving::No;
+                self.drive(connection);
+            }
+        }
+    }
+
     fn handle_due(&mut self, index: u32) {
         let Some(mut connection) = self.take(index) else {
             return;
@@ -592,6 +621,10 @@ impl<S: Service> Worker<S> {
     }
 
     fn settle(&mut self, mut connection: Box<Connection>, outcome: Outcome) {
+        if connection.starving == Starving::Noticed {
+            connection.starving = Starving::Listed;
+            self.starved.push(connection.token);
+        }
         match outcome {
             Outcome::Wait => self.put_back(connection),
             Outcome::Again => {
@@ -606,6 +639,7 @@ impl<S: Service> Worker<S> {
 
     fn close(&mut self, mut connection: Box<Connection>, how: Close) {
         self.session(&mut connection).abandon();
+        self.cx.held.replace(&mut connection.held, 0);
         // What was written for a connection that is cut goes to nobody.
         self.cx.outbox.clear();
         let index = connection.token.index;
@@ -637,7 +671,9 @@ impl<S: Service> Worker<S> {
         self.connections.get_mut(index as usize)?.connection.take()
     }
 
-    fn put_back(&mut self, connection: Box<Connection>) {
+    fn put_back(&mut self, mut connection: Box<Connection>) {
+        let holds = connection.holds();
+        self.cx.held.replace(&mut connection.held, holds);
         let index = connection.token.index;
         self.wheel
             .file(index, connection.clock.due(&self.cx.waits).0);
@@ -696,6 +732,14 @@ impl<S: Service> Worker<S> {
         cx.waker().wake_by_ref();
         Poll::Pending
     }
+}
+
+/// `Retry-After` in seconds (RFC 9110 §10.2.3): what makes us refuse is over soon, or lasts.
+fn retry_later() -> FieldSection {
+    let mut fields = FieldSection::new();
+    let appended = fields.append("Retry-After", b"1");
+    debug_assert!(appended.is_ok(), "the field is valid");
+    fields
 }
 
 /// Wants events of a listener.

@@ -273,6 +273,9 @@ setters! {
     connections.connections_per_address_max => connections_per_address_max: ?usize;
     /// Requests on one connection, the last with `Connection: close`. Default: none.
     connections.requests_per_connection_max => requests_per_connection_max: ?u32;
+    /// Bytes that a worker holds for all its connections; above it requests are answered 503.
+    /// Default: 256 MiB.
+    connections.buffered_bytes_max => buffered_bytes_max: usize;
     /// Bytes of content read ahead of a handler. Default: 64 KiB.
     connections.content_buffer_bytes_max => content_buffer_bytes_max: usize;
     /// Bytes that `Content::collect` gathers at most. Default: 4 MiB.

@@ -123,7 +123,7 @@ fn set(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
         };
     }
     Ok(settings! {
-        numbers: head_bytes_max u32 target_bytes_max u32 trailer_bytes_max u32
+        numbers: buffered_bytes_max usize head_bytes_max u32 target_bytes_max u32 trailer_bytes_max u32
             chunk_extension_bytes_max u32 content_bytes_max u64 content_buffer_bytes_max usize
             content_collected_bytes_max usize content_discarded_bytes_max u64 backlog u32
             field_lines_max u16 trailer_lines_max u16;

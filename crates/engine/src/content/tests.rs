@@ -19,6 +19,7 @@ struct Rig {
     content: Content,
     queue: Arc<WakeQueue>,
     slots: Slots<std::future::Pending<()>>,
+    held: Held,
 }
 
 impl Rig {
@@ -29,13 +30,15 @@ impl Rig {
             index: 0,
             generation: 0,
         });
-        let feed = Feed::new(slots.get(slot).signal(), 10);
+        let held = Held::default();
+        let feed = Feed::new(slots.get(slot).signal(), 10, held.clone());
         let content = Content::fed(Arc::clone(&feed), MAX);
         Rig {
             feed,
             content,
             queue,
             slots,
+            held,
         }
     }
 
@@ -198,4 +201,22 @@ fn ready_content_is_one_piece() {
     assert!(content.is_end());
     assert!(Content::ready(Bytes::new(), None, MAX).is_end());
     assert!(Content::default().is_end());
+}
+
+/// What waits is counted while it waits, however it goes.
+#[test]
+fn what_is_held_is_given_back() {
+    let mut rig = Rig::new();
+    rig.feed.push(&[1; 7]);
+    rig.feed.push(&[2; 5]);
+    assert_eq!(rig.held.bytes(), 12);
+    assert!(matches!(rig.data(), Poll::Ready(Some(Ok(data))) if data.len() == 12));
+    assert_eq!(rig.held.bytes(), 0);
+
+    rig.feed.push(&[3; 9]);
+    assert_eq!(rig.held.bytes(), 9);
+    rig.content = Content::default();
+    assert_eq!(rig.held.bytes(), 0, "the reader is gone");
+    rig.feed.push(&[4; 9]);
+    assert_eq!(rig.held.bytes(), 0, "nobody will read that");
 }

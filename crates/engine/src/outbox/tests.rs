@@ -126,8 +126,11 @@ fn every_split_of_what_was_sent_leaves_the_rest() {
     for sent in 0..=expected.len() {
         let mut pending = Pending {
             pieces: all.clone(),
+            bytes: expected.len(),
+            owned: 0,
         };
         pending.advance(sent);
+        assert_eq!(pending.bytes, expected.len() - sent);
         let rest: Vec<u8> = pending.pieces.iter().flatten().copied().collect();
         assert_eq!(rest, &expected[sent..]);
         assert_eq!(
@@ -147,6 +150,8 @@ fn more_pieces_than_one_call_takes_all_leave_at_once() {
     let piece = Bytes::from(vec![b'x'; 10]);
     let mut pending = Pending {
         pieces: VecDeque::from(vec![piece; 5 * GATHERED_PIECES_MAX / 2]),
+        bytes: 10 * 5 * GATHERED_PIECES_MAX / 2,
+        owned: 0,
     };
     let sent = pending.send(&socket).expect("send");
     assert_eq!(sent, 10 * 5 * GATHERED_PIECES_MAX / 2);
@@ -154,4 +159,21 @@ fn more_pieces_than_one_call_takes_all_leave_at_once() {
     let mut received = Vec::new();
     read_available(&mut peer, &mut received);
     assert_eq!(received.len(), sent);
+}
+
+/// What others share is not held for this connection.
+#[test]
+fn only_what_nobody_else_has_is_held() {
+    let shared = Bytes::from(vec![b's'; COPY_BYTES_MAX + 1]);
+    let own = Bytes::from(vec![b'o'; COPY_BYTES_MAX + 1]);
+    let forever: &[u8] = &[b'f'; COPY_BYTES_MAX + 1];
+    let mut outbox = Outbox::default();
+    outbox.push(Bytes::from_static(b"head"));
+    outbox.push(shared.clone());
+    outbox.push(own);
+    outbox.push(Bytes::from_static(forever));
+    let mut pending = outbox.keep_rest(0);
+    assert_eq!(pending.held(), 4 + COPY_BYTES_MAX + 1);
+    pending.advance(4 + 3 * (COPY_BYTES_MAX + 1) - 5);
+    assert_eq!(pending.held(), 5, "no more than what is left");
 }

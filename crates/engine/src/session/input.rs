@@ -5,6 +5,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, Shutdown};
 
 use super::*;
+use crate::connection::Starving;
 
 /// A partial head begins with this much room; it grows by doubling up to its limit.
 const INBOX_BYTES_MIN: usize = 2048;
@@ -30,7 +31,13 @@ impl<S: Service> Session<'_, S> {
         };
         match received {
             Ok(0) => self.end_of_input(),
-            Ok(_) => Ok(true),
+            Ok(_) => {
+                let is_in_head = self.connection.core.reading() == Reading::Head;
+                if is_in_head && self.connection.exchange.is_none() && self.holds_too_much() {
+                    self.refuse_for_memory();
+                }
+                Ok(true)
+            }
             Err(Errno::AGAIN) => {
                 self.connection.readable = false;
                 Ok(false)
@@ -131,6 +138,11 @@ impl<S: Service> Session<'_, S> {
             };
             used += step.consumed;
             if let Event::Request { framing, .. } = step.event {
+                if self.holds_too_much() {
+                    parts.recycle();
+                    self.refuse_for_memory();
+                    return input.len();
+                }
                 match self.initial_content(framing, &input[used..]) {
                     Ok((content, more)) => {
                         used += more;
@@ -186,10 +198,25 @@ impl<S: Service> Session<'_, S> {
     }
 
     pub(super) fn feed_wants_input(&mut self, slot: u32) -> bool {
+        let too_much = self.holds_too_much();
         match &self.slots.get(slot).feed {
-            Some(feed) => !self.connection.core.is_request_complete() && feed.wants_more(),
-            None => false,
+            Some(feed) if !self.connection.core.is_request_complete() => {
+                if too_much && !feed.is_empty() {
+                    if self.connection.starving == Starving::No {
+                        self.connection.starving = Starving::Noticed;
+                    }
+                    return false;
+                }
+                feed.wants_more()
+            }
+            _ => false,
         }
+    }
+
+    #[inline]
+    fn holds_too_much(&self) -> bool {
+        let bytes_max = self.cx.config.connections.buffered_bytes_max;
+        self.cx.held.is_above(bytes_max)
     }
 
     /// Whether there is anything to read now.

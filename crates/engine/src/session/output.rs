@@ -12,6 +12,8 @@ use crate::outbox::COPY_BYTES_MAX;
 impl<S: Service> Session<'_, S> {
     /// Writes a response. The exchange is over then, unless its body is a stream.
     pub(super) fn respond(&mut self, slot: u32, response: Response) {
+        let took = self.cx.micros - self.connection.request_began;
+        self.cx.counters.request_time.record(took);
         if self.respond_usual(slot, &response) {
             return;
         }
@@ -23,8 +25,6 @@ impl<S: Service> Session<'_, S> {
             tracing::debug!(peer = %self.connection.peer, "no hand-over here; answered 501");
             response = Response::new(StatusCode::NOT_IMPLEMENTED);
         }
-        let took = self.cx.micros - self.connection.request_began;
-        self.cx.counters.request_time.record(took);
         let status = response.status();
         match self.try_respond(slot, response) {
             Ok(()) => self.count_response(status),
@@ -149,6 +149,12 @@ impl<S: Service> Session<'_, S> {
         });
     }
 
+    /// Refuses new work, because the worker holds too much for the old.
+    pub(super) fn refuse_for_memory(&mut self) {
+        self.cx.counters.count(Counter::RequestsRefusedMemory);
+        self.refuse(StatusCode::SERVICE_UNAVAILABLE);
+    }
+
     /// Answers a request that cannot be served, without a handler, and ends the connection.
     pub(super) fn refuse(&mut self, status: StatusCode) {
         self.connection.ending = Ending::LingerAfterOutput;
@@ -160,7 +166,10 @@ impl<S: Service> Session<'_, S> {
         }
         let head = ResponseHead {
             status,
-            fields: &NO_FIELDS,
+            fields: match status {
+                StatusCode::SERVICE_UNAVAILABLE => &self.cx.retry_later,
+                _ => &NO_FIELDS,
+            },
             content_type: None,
             server: self.cx.config.server_name,
             date: self.cx.config.send_date.then_some(&self.cx.date),
