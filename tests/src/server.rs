@@ -337,6 +337,10 @@ impl Drop for Server {
             return;
         }
         if std::thread::panicking() {
+            // One that is stopped would never learn that its master is gone.
+            for pid in self.processes() {
+                signal(pid, Signal::KILL);
+            }
             let _ = self.child.kill();
             let _ = self.child.wait();
             let text = self.stderr.complete();

@@ -257,11 +257,14 @@ fn nothing_outlives_a_master_that_is_killed() {
         client.get("/slow?ms=400", "");
     }
     std::thread::sleep(Duration::from_millis(100));
+    let started = Instant::now();
     server.signal(Signal::KILL);
     for client in &mut clients {
         assert_eq!(client.response().text(), "slow\n");
     }
     wait_for("their end", || is_gone(&pids).then_some(()));
+    // In order, and not when what guards against processes that hang ends them.
+    assert!(started.elapsed() < Duration::from_secs(5));
     assert_eq!(server.wait().code, None);
 }
 

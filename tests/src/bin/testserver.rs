@@ -317,6 +317,12 @@ impl App {
                 }
             }
             "/read" => self.read(request, query.time("pause")).await,
+            "/read-elsewhere" => {
+                // The handler itself is not woken while the content is read.
+                let reading = self.read(request, query.time("pause"));
+                let response = tokio::task::spawn_local(reading).await;
+                response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+            }
             "/read-later" => self.read_later(request),
             "/echo" => Response::ok(Body::from_http_body(request.take_content())),
             "/blocking-read" => {
