@@ -128,6 +128,11 @@ limits! {
     /// Requests on one connection; then: close [default: off]
     requests_per_connection_max: Switch<u32> = count_u32, "N|off", "Limits", Switch::into_option;
 
+    /// Blocking work that runs at a time [default: 64]
+    blocking_threads_max: usize = units::number::<usize>, "N", "Limits", std::convert::identity;
+    /// Blocking work that waits; more: 503 [default: 1024]
+    blocking_queue_max: usize = units::number::<usize>, "N", "Limits", std::convert::identity;
+
     /// From accept to the first byte; then: close [default: 10s]
     first_byte_timeout: Time = time, "TIME|off", "Deadlines", Switch::into_option;
     /// From a head's first byte to its last; then: 408 [default: 10s]

@@ -24,6 +24,8 @@ pub struct Config {
     pub deadlines: Deadlines,
     /// Options of the sockets.
     pub sockets: SocketOptions,
+    /// Bounds on blocking work.
+    pub blocking: BlockingLimits,
     /// Send `Date` (RFC 9110 §6.6.1). Default: on; a server with a clock must.
     pub send_date: bool,
     /// The value of `Server` (RFC 9110 §10.2.4), or none to leave the field out.
@@ -44,6 +46,7 @@ impl Default for Config {
             connections: ConnectionLimits::default(),
             deadlines: Deadlines::default(),
             sockets: SocketOptions::default(),
+            blocking: BlockingLimits::default(),
             send_date: true,
             server_name: Some("ajayserver"),
             half_close: false,
@@ -196,6 +199,29 @@ impl Default for SocketOptions {
             tcp_keepalive: Some(Duration::from_secs(60)),
             notsent_lowat: Some(64 * 1024),
             ipv6_only: true,
+        }
+    }
+}
+
+/// Bounds on what handlers give to [`blocking`](crate::blocking).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct BlockingLimits {
+    /// Closures that run at a time in this process, each on a thread; 0 counts as 1. Default: 64.
+    /// They wait for disks, locks and other servers rather than for a CPU, so there are many more
+    /// than CPUs; 64 requests keep a disk or a database busy, and their stacks cost a few MiB.
+    pub blocking_threads_max: usize,
+    /// Closures that wait for a thread. One more is refused. Default: 1024: at 10 ms each the
+    /// last of them begins after 160 ms, at a second each after 16 s, still within
+    /// `handler_timeout`.
+    pub blocking_queue_max: usize,
+}
+
+impl Default for BlockingLimits {
+    fn default() -> BlockingLimits {
+        BlockingLimits {
+            blocking_threads_max: 64,
+            blocking_queue_max: 1024,
         }
     }
 }

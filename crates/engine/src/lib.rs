@@ -15,12 +15,14 @@
 //! | `session` | one HTTP/1 connection: drives `ajay-h1` |
 //! | `exchange` | slots for handlers that did not finish at once, and their wakers |
 //! | `deadline` | the bucketed wheel |
+//! | `blocking` | threads for what must not stop a worker |
 //! | `request`, `content`, `response`, `body` | what applications see |
 
 // The one exception is `reactor`, for a call whose safety rests on who owns a descriptor.
 #![deny(unsafe_code)]
 
 mod accept;
+mod blocking;
 mod body;
 pub mod config;
 mod connection;
@@ -39,6 +41,7 @@ mod session;
 mod start;
 mod worker;
 
+pub use blocking::{BlockingError, blocking};
 pub use body::{Body, BodyWriter, BoxError, StreamClosed};
 pub use config::Config;
 pub use content::{Content, ContentError};

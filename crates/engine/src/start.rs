@@ -13,6 +13,7 @@ use tokio::runtime::LocalRuntime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::accept::Admission;
+use crate::blocking;
 use crate::config::{Config, DESCRIPTOR_RESERVE};
 use crate::counters::{Counters, CountersSnapshot};
 use crate::exchange::WakeQueue;
@@ -174,6 +175,7 @@ impl Engine {
             connections_max,
             connections.connections_per_address_max,
         ));
+        let pool = blocking::Pool::new(&config.blocking);
         let cpus = if config.pin_workers {
             usable_cpus()
         } else {
@@ -199,6 +201,7 @@ impl Engine {
                     config: Arc::clone(&config),
                     link: Arc::clone(&handle.shared.links[number]),
                     admission: Arc::clone(&admission),
+                    pool: Arc::clone(&pool),
                     listeners,
                     cpu: cpus.get(number % cpus.len().max(1)).copied(),
                     handle: handle.clone(),
@@ -230,6 +233,11 @@ impl Engine {
             result.map(|()| cut)
         });
 
+        // Blocking work that handlers left behind does not hold up the end.
+        let running = pool.shut_down(BLOCKING_GRACE);
+        if running > 0 {
+            tracing::warn!(running, "blocking work did not end in time");
+        }
         remove_socket_files(&handle.shared.addresses);
         let connections_cut = result?;
         tracing::info!(connections_cut, "stopped");
@@ -246,6 +254,7 @@ struct WorkerStart {
     config: Arc<Config>,
     link: Arc<Link>,
     admission: Arc<Admission>,
+    pool: Arc<blocking::Pool>,
     listeners: Vec<Listener>,
     cpu: Option<usize>,
     handle: Handle,
@@ -262,6 +271,7 @@ impl WorkerStart {
                 tracing::warn!(%error, cpu, worker = self.number, "cannot pin a worker");
             }
         }
+        let _blocking = blocking::enter(self.pool, Arc::clone(&self.link.counters));
         let system = |what| move |error| StartError::System { what, error };
         let runtime = LocalRuntime::new().map_err(system("starting a tokio runtime"))?;
         let ended = runtime.block_on(async {
@@ -276,7 +286,7 @@ impl WorkerStart {
             .map_err(system("setting up a worker"))?;
             worker.run().await.map_err(system("running a worker"))
         });
-        // Blocking tasks that handlers left behind do not hold up the end.
+        // Nor do the blocking tasks of tokio.
         runtime.shutdown_timeout(BLOCKING_GRACE);
         ended
     }

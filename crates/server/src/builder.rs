@@ -285,6 +285,12 @@ setters! {
     /// On drain, when what is left is cut. Default: 30 s.
     deadlines.drain_timeout => drain_timeout: Duration;
 
+    /// Closures of [`blocking`](crate::blocking) that run at a time in this process. Default: 64.
+    blocking.blocking_threads_max => blocking_threads_max: usize;
+    /// Closures of [`blocking`](crate::blocking) that wait for that; one more is refused with
+    /// [`BlockingError::Full`](crate::BlockingError::Full), as a response 503. Default: 1024.
+    blocking.blocking_queue_max => blocking_queue_max: usize;
+
     /// Length of the kernel's accept queue, per worker. Default: 4096.
     sockets.backlog => backlog: u32;
     /// `TCP_NODELAY`. Default: on.

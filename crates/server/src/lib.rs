@@ -16,6 +16,7 @@
 //! | you want | see |
 //! |---|---|
 //! | to read the request's content | [`Content`] |
+//! | to call what blocks its thread | [`blocking()`] |
 //! | to stream a response | [`Body::stream`] |
 //! | to change a limit, deadline or socket option | [`Builder`] |
 //! | to stop the server from elsewhere, or to read its counters | [`Handle`] |
@@ -28,9 +29,9 @@ mod handler;
 mod into_response;
 
 pub use ajay_engine::{
-    Body, BodyWriter, BoxError, Content, ContentError, ContentType, Counter, CountersSnapshot,
-    FieldSection, Handle, InvalidField, KnownField, ListenAddr, Method, PeerAddr, Request,
-    Response, StatusCode, StreamClosed, Summary, Version,
+    BlockingError, Body, BodyWriter, BoxError, Content, ContentError, ContentType, Counter,
+    CountersSnapshot, FieldSection, Handle, InvalidField, KnownField, ListenAddr, Method, PeerAddr,
+    Request, Response, StatusCode, StreamClosed, Summary, Version, blocking,
 };
 pub use builder::{Builder, IntoListenAddr, Server};
 pub use error::{Error, Result};
