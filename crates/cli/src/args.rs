@@ -45,6 +45,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pin_workers: bool,
 
+    /// Whom to run as once the addresses are bound; needs root
+    #[arg(long, short, value_name = "NAME[:GROUP]")]
+    user: Option<String>,
+
     /// What to answer
     #[arg(long, short, value_name = "TEXT", default_value = "OK")]
     pub(crate) body: String,
@@ -180,6 +184,9 @@ impl Args {
             .send_date(!self.no_date);
         if let Some(threads) = self.threads {
             builder = builder.threads(threads.into());
+        }
+        if let Some(user) = &self.user {
+            builder = builder.user(user);
         }
         if self.no_server_name {
             builder = builder.server_name(None);

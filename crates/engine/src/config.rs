@@ -16,6 +16,9 @@ pub struct Config {
     /// Pin worker *n* to the *n*-th CPU of the process's affinity mask. Default: off, because a
     /// pinned worker cannot move away from a CPU that something else keeps busy.
     pub pin_workers: bool,
+    /// Whom to run as once the addresses are bound: `NAME`, `NAME:GROUP` or `UID:GID`. Default:
+    /// whoever started the process.
+    pub user: Option<String>,
     /// Bounds on what one request may occupy.
     pub limits: Limits,
     /// Bounds on connections and on what is buffered for them.
@@ -42,6 +45,7 @@ impl Default for Config {
         Config {
             threads: Threads::Auto,
             pin_workers: false,
+            user: None,
             limits: Limits::default(),
             connections: ConnectionLimits::default(),
             deadlines: Deadlines::default(),

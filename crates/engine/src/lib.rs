@@ -15,6 +15,7 @@
 //! | `session` | one HTTP/1 connection: drives `ajay-h1` |
 //! | `exchange` | slots for handlers that did not finish at once, and their wakers |
 //! | `deadline` | the bucketed wheel |
+//! | `privileges` | from root to the user that the server runs as |
 //! | `blocking` | threads for what must not stop a worker |
 //! | `request`, `content`, `response`, `body` | what applications see |
 
@@ -33,6 +34,7 @@ mod exchange;
 mod listener;
 mod outbox;
 mod pool;
+mod privileges;
 mod reactor;
 mod request;
 mod response;
@@ -47,6 +49,7 @@ pub use config::Config;
 pub use content::{Content, ContentError};
 pub use counters::{Counter, CountersSnapshot};
 pub use listener::{BindError, ListenAddr};
+pub use privileges::UserError;
 pub use request::{PeerAddr, Request};
 pub use response::{ContentType, Response};
 pub use service::Service;

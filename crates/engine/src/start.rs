@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit};
+use rustix::thread::CapabilitySet;
 use tokio::runtime::LocalRuntime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,12 +19,15 @@ use crate::config::{Config, DESCRIPTOR_RESERVE};
 use crate::counters::{Counters, CountersSnapshot};
 use crate::exchange::WakeQueue;
 use crate::listener::{BindError, ListenAddr, Listener, listen};
+use crate::privileges::{Identity, UserError};
 use crate::service::Service;
 use crate::worker::{DRAIN, Ended, Link, RUN, STOP, Worker};
 
 /// Listeners that are bound, for workers that have not started.
 pub struct Engine {
     config: Arc<Config>,
+    /// Whom to run as, if not as who we are.
+    identity: Option<Identity>,
     /// One list for each worker.
     listeners: Vec<Vec<Listener>>,
     handle: Handle,
@@ -48,6 +52,8 @@ pub enum StartError {
     Bind(BindError),
     /// No address to listen on was given.
     NoAddress,
+    /// The process cannot run as [`Config::user`].
+    User(UserError),
     /// A thread, runtime or epoll instance could not be made.
     System {
         /// What was being made.
@@ -64,6 +70,7 @@ impl fmt::Display for StartError {
         match self {
             StartError::Bind(error) => error.fmt(f),
             StartError::NoAddress => f.write_str("no address to listen on was given"),
+            StartError::User(error) => error.fmt(f),
             StartError::System { what, error } => write!(f, "{what} failed: {error}"),
             StartError::WorkerPanicked => f.write_str("a worker thread panicked"),
         }
@@ -74,6 +81,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StartError::Bind(error) => Some(error),
+            StartError::User(error) => Some(error),
             StartError::System { error, .. } => Some(error),
             StartError::NoAddress | StartError::WorkerPanicked => None,
         }
@@ -83,6 +91,12 @@ impl std::error::Error for StartError {
 impl From<BindError> for StartError {
     fn from(error: BindError) -> StartError {
         StartError::Bind(error)
+    }
+}
+
+impl From<UserError> for StartError {
+    fn from(error: UserError) -> StartError {
+        StartError::User(error)
     }
 }
 
@@ -101,10 +115,13 @@ impl Engine {
     ///
     /// # Errors
     /// [`StartError::Bind`] names the address that cannot be had; none stays bound.
+    /// [`StartError::User`] says why the process could not run as [`Config::user`].
     pub fn bind(config: Config, addresses: &[ListenAddr]) -> Result<Engine, StartError> {
         if addresses.is_empty() {
             return Err(StartError::NoAddress);
         }
+        let user = config.user.as_deref();
+        let identity = user.map(Identity::resolve).transpose()?;
         let workers = config.threads.count();
         let mut per_worker: Vec<Vec<Listener>> = (0..workers).map(|_| Vec::new()).collect();
         let mut bound = Vec::with_capacity(addresses.len());
@@ -133,6 +150,7 @@ impl Engine {
         });
         Ok(Engine {
             config: Arc::new(config),
+            identity,
             listeners: per_worker,
             handle: Handle { shared },
         })
@@ -148,13 +166,15 @@ impl Engine {
         self.handle.clone()
     }
 
-    /// Starts the workers, and returns when a drain has ended. `make_service` is called once on
+    /// Becomes [`Config::user`], starts the workers, and returns when a drain has ended.
+    /// `make_service` is called once on
     /// each worker's thread, inside its tokio runtime, with the worker's number.
     ///
     /// With `signals`, SIGTERM and SIGINT begin a drain, and a second one ends it by force.
     ///
     /// # Errors
-    /// [`StartError`] when a worker could not be started, or panicked.
+    /// [`StartError`] when the process could not become that user, or a worker could not be
+    /// started, or panicked.
     pub fn run<S, F>(self, signals: bool, make_service: F) -> Result<Summary, StartError>
     where
         S: Service,
@@ -162,9 +182,14 @@ impl Engine {
     {
         let Engine {
             config,
+            identity,
             listeners,
             handle,
         } = self;
+        // Before any thread of ours exists: capabilities are inherited.
+        if let Some(identity) = identity {
+            identity.assume(CapabilitySet::NET_BIND_SERVICE)?;
+        }
         let files = raise_descriptor_limit();
         let connections = &config.connections;
         let connections_max = connections

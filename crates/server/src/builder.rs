@@ -167,7 +167,8 @@ impl Builder {
     /// Binds the addresses.
     ///
     /// # Errors
-    /// When there is none, or one cannot be listened on.
+    /// When there is none, or one cannot be listened on, or [`user`](Builder::user) is unknown or
+    /// may not be assumed.
     pub fn bind(self) -> Result<Server> {
         let engine = Engine::bind(self.config, &self.addresses)?;
         Ok(Server {
@@ -181,6 +182,18 @@ impl Builder {
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Builder {
         self.config.threads = Threads::Exactly(threads);
+        self
+    }
+
+    /// Whom to run as once the addresses are bound: `NAME`, `NAME:GROUP` or `UID:GID`. Root is
+    /// needed for that. Everything before [`Server::run`] still runs as who started the process.
+    /// Default: none, stay who we are.
+    ///
+    /// [`Server::run`] drops the privileges of the whole process, for good, but for
+    /// `CAP_NET_BIND_SERVICE` of its own threads.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Builder {
+        self.config.user = Some(user.into());
         self
     }
 
