@@ -18,6 +18,7 @@ Examples:
   ajayserver                                    200 OK to everything on localhost:8080
   ajayserver --listen :80 --body 'Back at noon' one page for everyone
   ajayserver --listen unix:/run/a.sock          behind another server
+  ajayserver --listen :80 --user www-data      bound as root, run as somebody else
   ajayserver --head-timeout 5s --idle-timeout off
 
 Times are written as 500ms, 10s, 2m or 1h; sizes in bytes or as 16k, 4m, 1g.
@@ -32,8 +33,8 @@ Log level: environment variable AJAYSERVER_LOG (error, warn, info, debug). Defau
 #[derive(Debug, Parser)]
 #[command(name = "ajayserver", version, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct Args {
-    /// Address and port, `:PORT` for every address, or `unix:PATH`; may be repeated
-    /// [default: 127.0.0.1:8080 and [::1]:8080]
+    /// Address and port, `:PORT` for every address, `unix:PATH`, or `systemd[:NAME]` for sockets
+    /// that systemd passes; may be repeated [default: 127.0.0.1:8080 and [::1]:8080]
     #[arg(long, short, value_name = "ADDRESS")]
     pub(crate) listen: Vec<String>,
 

@@ -10,6 +10,8 @@
 //! |---|---|
 //! | [`config`] | every limit, deadline and socket option with its default and the reason |
 //! | `listener` | sockets that accept |
+//! | `systemd` | sockets that systemd passes, and what it is told |
+//! | `inherit` | descriptors that the process was started with |
 //! | `reactor` | the worker's epoll instance, nested in tokio's |
 //! | `worker` | the turn: accept, read, handle, write, fire deadlines, drain |
 //! | `session` | one HTTP/1 connection: drives `ajay-h1` |
@@ -19,7 +21,7 @@
 //! | `blocking` | threads for what must not stop a worker |
 //! | `request`, `content`, `response`, `body` | what applications see |
 
-// The one exception is `reactor`, for a call whose safety rests on who owns a descriptor.
+// The exceptions are `reactor` and `inherit`, for calls whose safety rests on who owns a descriptor.
 #![deny(unsafe_code)]
 
 mod accept;
@@ -31,6 +33,7 @@ mod content;
 mod counters;
 mod deadline;
 mod exchange;
+mod inherit;
 mod listener;
 mod outbox;
 mod pool;
@@ -41,6 +44,7 @@ mod response;
 mod service;
 mod session;
 mod start;
+mod systemd;
 mod worker;
 
 pub use blocking::{BlockingError, blocking};

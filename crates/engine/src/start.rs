@@ -21,6 +21,7 @@ use crate::exchange::WakeQueue;
 use crate::listener::{BindError, ListenAddr, Listener, listen};
 use crate::privileges::{Identity, UserError};
 use crate::service::Service;
+use crate::systemd::Notifier;
 use crate::worker::{DRAIN, Ended, Link, RUN, STOP, Worker};
 
 /// Listeners that are bound, for workers that have not started.
@@ -42,6 +43,7 @@ pub struct Handle {
 struct Shared {
     links: Vec<Arc<Link>>,
     addresses: Vec<ListenAddr>,
+    notifier: Notifier,
 }
 
 /// Why the engine could not start, or had to end.
@@ -126,16 +128,18 @@ impl Engine {
         let mut per_worker: Vec<Vec<Listener>> = (0..workers).map(|_| Vec::new()).collect();
         let mut bound = Vec::with_capacity(addresses.len());
         for address in addresses {
-            let (address, listeners) = match listen(address, workers, &config.sockets) {
+            let listening = match listen(address, workers, &config.sockets) {
                 Ok(listening) => listening,
                 Err(error) => {
                     remove_socket_files(&bound);
                     return Err(error.into());
                 }
             };
-            bound.push(address);
-            for (list, listener) in per_worker.iter_mut().zip(listeners) {
-                list.push(listener);
+            for (address, listeners) in listening {
+                bound.push(address);
+                for (list, listener) in per_worker.iter_mut().zip(listeners) {
+                    list.push(listener);
+                }
             }
         }
         let link = || Link {
@@ -147,6 +151,7 @@ impl Engine {
         let shared = Arc::new(Shared {
             links,
             addresses: bound,
+            notifier: Notifier::from_env(workers),
         });
         Ok(Engine {
             config: Arc::new(config),
@@ -288,7 +293,7 @@ struct WorkerStart {
 impl WorkerStart {
     fn run<S: Service>(self, make_service: &dyn Fn(usize) -> S) -> Result<Ended, StartError> {
         // However this worker ends, the others do not go on without it.
-        let _stop_all = StopOnDrop(self.handle);
+        let stop_all = StopOnDrop(self.handle);
         if let Some(cpu) = self.cpu {
             let mut set = rustix::thread::CpuSet::new();
             set.set(cpu);
@@ -309,6 +314,8 @@ impl WorkerStart {
                 service,
             )
             .map_err(system("setting up a worker"))?;
+            let shared = &stop_all.0.shared;
+            shared.notifier.worker_runs(Addresses(&shared.addresses));
             worker.run().await.map_err(system("running a worker"))
         });
         // Nor do the blocking tasks of tokio.
@@ -362,6 +369,7 @@ impl Handle {
             link.command.fetch_max(command, Ordering::AcqRel);
             link.queue.wake_worker();
         }
+        self.shared.notifier.stopping();
     }
 }
 

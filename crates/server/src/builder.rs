@@ -19,7 +19,8 @@ pub struct Server {
 
 impl Server {
     /// A server with all defaults on one address: `127.0.0.1:8080`, `[::1]:8080`, `:8080` (every
-    /// IPv4 and IPv6 address), `unix:/run/app.sock`, or a `SocketAddr`.
+    /// IPv4 and IPv6 address), `unix:/run/app.sock`, `systemd` (the sockets that systemd passes),
+    /// `systemd:NAME`, or a `SocketAddr`.
     ///
     /// # Errors
     /// When the text is not an address, or the address cannot be listened on.
