@@ -139,6 +139,31 @@ fn threads_are_started_when_they_are_needed() {
     assert_eq!(names(), ["blocking-0\n"]);
 }
 
+#[test]
+fn threads_are_not_pinned_to_the_cpu_of_their_worker() {
+    let mut server = server(&["pin_workers=true"]);
+    let mut client = server.connect();
+    client.get("/blocking-wait", "");
+    server.wait_note("wait begun");
+    let cpus = |name: &str| -> String {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid()));
+        let tasks = tasks.into_iter().flatten().flatten();
+        let statuses = tasks.map(|task| std::fs::read_to_string(task.path().join("status")));
+        let status = statuses
+            .filter_map(Result::ok)
+            .find(|status| status.starts_with(&format!("Name:\t{name}\n")));
+        let status = status.unwrap_or_else(|| panic!("there is no thread {name}"));
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        line.map(str::trim).map(str::to_owned).unwrap_or_default()
+    };
+    let worker = cpus("worker-0");
+    assert!(worker.parse::<usize>().is_ok(), "it is pinned: {worker}");
+    assert_eq!(cpus("blocking-0"), cpus("testserver"));
+    assert_eq!(server.connect().fetch("/blocking-open").status, 200);
+    assert_eq!(client.response().text(), "waited\n");
+}
+
 /// What runs is waited for a second, and what waits is dropped: neither holds up a stop.
 #[test]
 fn a_stop_does_not_wait_for_it() {

@@ -20,6 +20,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::sync::oneshot;
 
 use crate::config::BlockingLimits;
@@ -115,6 +116,9 @@ pub(crate) struct Pool {
     threads_max: usize,
     queue_max: usize,
     idle_timeout: Duration,
+    /// Where the pool was made, before workers were pinned: a thread would inherit its worker's
+    /// one CPU.
+    cpus: Option<CpuSet>,
     state: Mutex<State>,
     /// There is something to do, or nothing will come any more.
     work: Condvar,
@@ -149,6 +153,7 @@ impl Pool {
             threads_max: limits.blocking_threads_max.max(1),
             queue_max: limits.blocking_queue_max,
             idle_timeout,
+            cpus: sched_getaffinity(None).ok(),
             state: Mutex::default(),
             work: Condvar::new(),
             ended: Condvar::new(),
@@ -217,6 +222,11 @@ impl Pool {
     }
 
     fn run_thread(&self) {
+        if let Some(cpus) = &self.cpus
+            && let Err(error) = sched_setaffinity(None, cpus)
+        {
+            tracing::debug!(%error, "a thread for blocking work stays on its worker's CPU");
+        }
         let mut state = self.lock();
         loop {
             if let Some((_, mut job)) = state.queue.pop_first() {

@@ -118,7 +118,7 @@ fn set(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
         times: rate_grace linger_timeout drain_idle_timeout drain_timeout;
         optional times: first_byte_timeout head_timeout content_timeout handler_timeout
             write_timeout idle_timeout lifetime_max;
-        flags: half_close send_date ipv6_only;
+        flags: half_close send_date ipv6_only pin_workers;
     })
 }
 
