@@ -39,7 +39,7 @@ pub(crate) fn claim_channel() -> io::Result<Option<Channel>> {
 
 impl Setup {
     /// Waits for what the master sends, which it does before anything else.
-    pub(crate) fn receive(channel: Channel, wanted: &[ListenAddr]) -> io::Result<Setup> {
+    pub(crate) fn receive(channel: Channel) -> io::Result<Setup> {
         let (first, files) = receive(&channel)?;
         let Message::Setup {
             process,
@@ -49,11 +49,6 @@ impl Setup {
         else {
             return Err(unexpected(first));
         };
-        if addresses as usize != wanted.len() {
-            return Err(io::Error::other(
-                "the program wants other addresses than it did in its master process",
-            ));
-        }
         let file = files.into_iter().next().ok_or_else(|| unexpected(first))?;
         let mapping = Mapping::open(file, false)?;
         if process as usize >= mapping.shape().processes
@@ -61,51 +56,48 @@ impl Setup {
         {
             return Err(unexpected(first));
         }
-        let mut addresses = wanted.to_vec();
+        let mut bound = Vec::new();
         let mut listeners: Vec<Vec<Listener>> = (0..threads).map(|_| Vec::new()).collect();
         loop {
             let (message, sockets) = receive(&channel)?;
             match message {
-                Message::Sockets { thread, address } => {
+                Message::Sockets {
+                    thread,
+                    address,
+                    outlive_us,
+                } => {
                     let list = listeners.get_mut(thread as usize);
                     let list = list.ok_or_else(|| unexpected(message))?;
                     if list.len() != address as usize {
                         return Err(unexpected(message));
                     }
-                    list.extend(adopt(&mut addresses, address as usize, sockets)?);
+                    for socket in sockets {
+                        let (address, listener) = Listener::adopt(socket, outlive_us)?;
+                        list.push(listener);
+                        // The first worker's addresses are everybody's.
+                        if thread == 0 {
+                            bound.push(address);
+                        }
+                    }
                 }
                 Message::Run => break,
                 other => return Err(unexpected(other)),
             }
         }
-        if listeners.iter().any(|list| list.len() != addresses.len()) {
+        if listeners
+            .iter()
+            .any(|list| list.len() != addresses as usize)
+        {
             return Err(unexpected(Message::Run));
         }
         Ok(Setup {
             channel,
             process: process as usize,
             mapping,
-            addresses,
+            addresses: bound,
             listeners,
         })
     }
-}
-
-/// Listeners of sockets that were received, for the addresses from this one on.
-pub(crate) fn adopt(
-    addresses: &mut [ListenAddr],
-    from: usize,
-    sockets: Vec<OwnedFd>,
-) -> io::Result<Vec<Listener>> {
-    let mut listeners = Vec::with_capacity(sockets.len());
-    for (at, socket) in sockets.into_iter().enumerate() {
-        let address = addresses.get_mut(from + at);
-        let address = address.ok_or_else(|| io::Error::other("more sockets than addresses"))?;
-        let (bound, listener) = Listener::adopt(socket, address)?;
-        *address = bound;
-        listeners.push(listener);
-    }
-    Ok(listeners)
 }
 
 /// The next message, waited for.

@@ -314,6 +314,7 @@ impl Master {
         if !self.has_started && self.places.iter().all(is_ready) {
             self.has_started = true;
             tracing::info!(processes = self.places.len(), "all processes are ready");
+            self.shared.ready();
         }
     }
 
