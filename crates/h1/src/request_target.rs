@@ -26,6 +26,7 @@ pub(crate) enum Scan {
 ///
 /// An origin-form is checked completely; of the other forms, which are rare, only that they are
 /// visible ASCII: [`other_form`] does the rest when the line is complete.
+#[cold]
 pub(crate) fn scan(input: &[u8], start: usize, checked: usize, query: usize) -> Scan {
     match input.get(start) {
         Some(b'/') => scan_origin_form(input, checked, query),
@@ -39,7 +40,7 @@ pub(crate) fn scan(input: &[u8], start: usize, checked: usize, query: usize) -> 
 }
 
 /// Scans an origin-form, whose query starts at `query` if that is not zero.
-#[inline]
+#[inline(always)]
 pub(crate) fn scan_origin_form(input: &[u8], checked: usize, mut query: usize) -> Scan {
     let mut at = checked;
     loop {
@@ -282,7 +283,7 @@ pub(crate) struct Authority {
 
 /// `uri-host [ ":" port ]` (RFC 9110 §7.2): an authority without userinfo. `None` if `text` is not
 /// one, or the port is larger than 65 535.
-#[inline]
+#[inline(always)]
 pub(crate) fn authority(text: &[u8]) -> Option<Authority> {
     let host_len = if text.first() == Some(&b'[') {
         ip_literal_len(text)?
@@ -301,7 +302,7 @@ pub(crate) fn authority(text: &[u8]) -> Option<Authority> {
 }
 
 /// The length of the `reg-name` (which includes `IPv4address`) that `text` starts with.
-#[inline]
+#[inline(always)]
 fn reg_name_len(text: &[u8]) -> Option<usize> {
     let is_in = |byte: u8| class::REG_NAME[usize::from(byte)];
     let mut rest = text;
