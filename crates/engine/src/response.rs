@@ -176,6 +176,7 @@ impl ResponseParts {
     }
 
     /// Gives the block to this thread's pool; frees it where there is none any more.
+    #[inline]
     pub(crate) fn recycle(mut self: Box<Self>) {
         if self.fields.capacity_bytes() > POOLED_BYTES_MAX {
             return;

@@ -251,7 +251,7 @@ impl<'w, S: Service> Session<'w, S> {
     }
 
     /// The exchange is over and its response complete.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish_exchange(&mut self, slot: u32) {
         self.release(slot);
         self.connection.clock.restart(Wait::Nothing, self.cx.now);
@@ -259,7 +259,7 @@ impl<'w, S: Service> Session<'w, S> {
     }
 
     /// After a response: on to the next request, or to the end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_cycle(&mut self) {
         let core = &mut self.connection.core;
         if !core.is_persistent() {
@@ -284,7 +284,7 @@ impl<'w, S: Service> Session<'w, S> {
         };
     }
 
-    #[inline]
+    #[inline(always)]
     fn release(&mut self, slot: u32) {
         self.connection.exchange = None;
         if !self.slots.release_empty(slot) {
