@@ -121,7 +121,7 @@ impl<S: Service> Session<'_, S> {
             }
             let mut parts = match self.connection.parts.take() {
                 Some(parts) => parts,
-                None => Parts::take(self.connection.peer, self.connection.local),
+                None => Parts::take(&self.connection.peer, &self.connection.local),
             };
             let step = self.connection.core.next_event(
                 &self.cx.core_config,
