@@ -56,7 +56,7 @@ kinds! {
     EndlessChunks = "endless-chunks", 64;
     /// Trailers without end
     EndlessTrailers = "endless-trailers", 64;
-    /// Requests as fast as possible, responses never read
+    /// Requests as fast as possible, responses never read, or read as fast as they come
     Pipeline = "pipeline", 64;
     /// RST at every state of a connection
     Reset = "reset", 64;

@@ -245,7 +245,10 @@ fn endless_trailers(wire: &Wire<'_>) -> Vec<Script> {
 
 fn pipeline(wire: &Wire<'_>) -> Vec<Script> {
     let requests = repeat(&wire.get(""), PIECE_BYTES);
-    vec![Script::new("unread", vec![Step::SendForever(requests)]).unread()]
+    vec![
+        Script::new("unread", vec![Step::SendForever(requests.clone())]).unread(),
+        Script::new("read", vec![Step::SendForever(requests)]),
+    ]
 }
 
 /// Each state twice: at once, while what was sent may still be unread, and after a pause, when the

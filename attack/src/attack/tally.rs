@@ -91,7 +91,8 @@ impl Tally {
         self.lived.add(lived);
     }
 
-    pub(super) fn merge(&mut self, other: &Tally) {
+    /// Takes in all that another has.
+    pub fn merge(&mut self, other: &Tally) {
         self.opened += other.opened;
         self.closed_by_fin += other.closed_by_fin;
         self.closed_by_reset += other.closed_by_reset;
