@@ -66,20 +66,17 @@ impl Plan {
     }
 
     fn check(&self) -> Result<()> {
-        within("connections", self.connections as u64, descriptors())?;
-        within(
-            "threads",
-            self.threads as u64,
-            THREADS_MAX.min(self.connections as u64),
-        )?;
-        // A part of a second counts as one.
-        let seconds = self.duration.as_nanos().div_ceil(1_000_000_000);
-        within(
-            "seconds",
-            u64::try_from(seconds).unwrap_or(u64::MAX),
-            SECONDS_MAX,
-        )
+        let connections = self.connections as u64;
+        within("connections", connections, 1..=descriptors())?;
+        let threads_max = THREADS_MAX.min(connections);
+        within("threads", self.threads as u64, 1..=threads_max)?;
+        within("seconds", seconds(self.duration), 1..=SECONDS_MAX)
     }
+}
+
+/// A part of a second counts as one.
+pub(crate) fn seconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u64::MAX)
 }
 
 /// What one thread counted, by variant.

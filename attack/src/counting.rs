@@ -16,6 +16,7 @@ mod client;
 mod response;
 mod totals;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 
 pub use totals::{Phase, Totals};
 
-use crate::attack::SECONDS_MAX;
+use crate::attack::{SECONDS_MAX, seconds};
 use crate::error::within;
 use crate::loopback::Sources;
 use crate::{Error, Loopback, Result, descriptors};
@@ -93,31 +94,16 @@ impl Plan {
     }
 
     fn check(&self) -> Result<()> {
-        within("connections", self.connections as u64, descriptors())?;
-        within("pipelined requests", self.pipeline as u64, PIPELINE_MAX)?;
-        within(
-            "requests on a connection",
-            self.new_connection_every.unwrap_or(1).into(),
-            u32::MAX.into(),
-        )?;
-        within(
-            "requests per second",
-            self.rate.unwrap_or(1).into(),
-            u32::MAX.into(),
-        )?;
-        for (what, time) in [
-            ("seconds", self.duration),
-            ("seconds of grace", self.grace),
-            ("seconds to connect", self.connect_timeout),
-        ] {
-            let seconds = time.as_nanos().div_ceil(1_000_000_000);
-            within(
-                what,
-                u64::try_from(seconds).unwrap_or(u64::MAX),
-                SECONDS_MAX,
-            )?;
-        }
-        Ok(())
+        const ANY: RangeInclusive<u64> = 1..=u32::MAX as u64;
+        within("connections", self.connections as u64, 1..=descriptors())?;
+        within("pipelined requests", self.pipeline as u64, 1..=PIPELINE_MAX)?;
+        let every = self.new_connection_every.unwrap_or(1);
+        within("requests on a connection", every.into(), ANY)?;
+        within("requests per second", self.rate.unwrap_or(1).into(), ANY)?;
+        let times = 1..=SECONDS_MAX;
+        within("seconds", seconds(self.duration), times.clone())?;
+        within("seconds of grace", seconds(self.grace), times.clone())?;
+        within("seconds to connect", seconds(self.connect_timeout), times)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 
 /// Why something was not done.
 #[derive(Debug)]
@@ -19,7 +20,9 @@ pub enum Error {
         what: &'static str,
         /// What was given.
         given: u64,
-        /// The largest allowed; the smallest is 1.
+        /// The smallest allowed.
+        min: u64,
+        /// The largest allowed.
         max: u64,
     },
     /// More than one source address on IPv6, which has one loopback address.
@@ -71,9 +74,12 @@ impl fmt::Display for Error {
                     "{text:?} is not an address with a port, as in 127.0.0.1:8080"
                 )
             }
-            Error::OutOfBounds { what, given, max } => {
-                write!(f, "{given} {what}: must be 1 to {max}")
-            }
+            Error::OutOfBounds {
+                what,
+                given,
+                min,
+                max,
+            } => write!(f, "{given} {what}: must be {min} to {max}"),
             Error::SourcesNeedIpv4(address) => {
                 write!(f, "{address}: IPv6 has one loopback address to come from")
             }
@@ -93,10 +99,18 @@ impl std::error::Error for Error {
     }
 }
 
-/// `given` if it is 1 to `max`.
-pub(crate) fn within(what: &'static str, given: u64, max: u64) -> crate::Result<()> {
-    if (1..=max).contains(&given) {
+pub(crate) fn within(
+    what: &'static str,
+    given: u64,
+    bounds: RangeInclusive<u64>,
+) -> crate::Result<()> {
+    if bounds.contains(&given) {
         return Ok(());
     }
-    Err(Error::OutOfBounds { what, given, max })
+    Err(Error::OutOfBounds {
+        what,
+        given,
+        min: *bounds.start(),
+        max: *bounds.end(),
+    })
 }

@@ -52,7 +52,7 @@ pub(crate) struct Sources(u16);
 
 impl Sources {
     pub(crate) fn new(count: u16, to: Loopback) -> Result<Sources> {
-        crate::error::within("sources", count.into(), SOURCES_MAX.into())?;
+        crate::error::within("sources", count.into(), 1..=SOURCES_MAX.into())?;
         if count > 1 && to.get().is_ipv6() {
             return Err(Error::SourcesNeedIpv4(to.get()));
         }

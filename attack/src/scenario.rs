@@ -23,10 +23,10 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::attack::{self, Kind, Plan, Report};
 use crate::error::within;
-use crate::{Error, Loopback, Result};
+use crate::{Error, Json, Loopback, Result};
 use children::{Child, fill_in, free_port};
 pub use honest::{Honest, Load};
-pub use table::{json, markdown};
+pub use table::markdown;
 pub use watch::{Memory, Queues};
 
 /// From the start of an attack to the start of the load beside it: most of it stands by then.
@@ -110,17 +110,33 @@ pub struct Measured {
 }
 
 impl Scenario {
+    /// What was run, with what came of it.
+    pub fn json(&self, outcomes: &[Outcome]) -> Json {
+        let words = self.server.iter().map(|word| word.as_str().into());
+        let cpus = |cpus: &[usize]| Json::List(cpus.iter().map(|c| (*c as u64).into()).collect());
+        Json::object([
+            ("server", Json::List(words.collect())),
+            ("load", format!("{:?}", self.load).into()),
+            ("path", self.path.as_str().into()),
+            ("seconds", self.duration.as_secs().into()),
+            ("sources", self.sources.into()),
+            ("threads", (self.threads as u64).into()),
+            ("server_cpus", cpus(&self.server_cpus)),
+            ("load_cpus", cpus(&self.load_cpus)),
+            ("attack_cpus", cpus(&self.attack_cpus)),
+            ("outcomes", table::json(outcomes)),
+        ])
+    }
+
     fn check(&self) -> Result<()> {
-        within("rounds", self.rounds as u64, ROUNDS_MAX)?;
-        within("seconds", self.duration.as_secs(), MEASUREMENT_MAX)?;
-        if self.sources < 2 {
-            return Err(Error::OutOfBounds {
-                what: "sources below 2",
-                given: self.sources.into(),
-                max: crate::SOURCES_MAX.into(),
-            });
-        }
-        Ok(())
+        within("rounds", self.rounds as u64, 1..=ROUNDS_MAX)?;
+        within("seconds", self.duration.as_secs(), 1..=MEASUREMENT_MAX)?;
+        // One would be the honest clients' own.
+        within(
+            "sources",
+            self.sources.into(),
+            2..=crate::SOURCES_MAX.into(),
+        )
     }
 
     /// Runs all attacks; `done` is told of each.
@@ -265,13 +281,7 @@ const MARGIN: Duration = Duration::from_secs(15);
 fn pin(cpus: &[usize]) -> Result<()> {
     let mut set = CpuSet::new();
     for cpu in cpus {
-        if *cpu >= CpuSet::MAX_CPU {
-            return Err(Error::OutOfBounds {
-                what: "as a CPU",
-                given: *cpu as u64,
-                max: CpuSet::MAX_CPU as u64 - 1,
-            });
-        }
+        within("as a CPU", *cpu as u64, 0..=CpuSet::MAX_CPU as u64 - 1)?;
         set.set(*cpu);
     }
     sched_setaffinity(None, &set).map_err(|error| Error::system(format!("run on {cpus:?}"), error))

@@ -3,32 +3,72 @@
 mod support;
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ajay_attack::attack::{self, Kind, Plan, Report, Tally};
 use ajay_attack::sink::Sink;
-use support::{End, Recorded, Recorder, Server};
+use support::{End, PATIENCE, Recorded, Recorder, Server, wait_for};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK";
 const PERIOD: Duration = Duration::from_millis(10);
-const DURATION: Duration = Duration::from_millis(400);
+const DURATION: Duration = Duration::from_millis(300);
 
-/// Attacks a recorder with so many connections.
-fn record(kind: Kind, connections: usize, reply: &[u8]) -> (Vec<Recorded>, Report, String) {
+/// What an attack sent, and what it says itself.
+struct Seen {
+    recorded: Vec<Recorded>,
+    report: Report,
+    host: String,
+    /// How long it was at it.
+    took: Duration,
+}
+
+/// Attacks a recorder with so many connections, for a while and until `enough` was recorded.
+fn record(
+    kind: Kind,
+    connections: usize,
+    reply: &[u8],
+    enough: impl Fn(&[Recorded]) -> bool,
+) -> Seen {
     let recorder = Recorder::start(reply);
-    let report = attack::run(&Plan {
+    let started = Instant::now();
+    let running = attack::start(&Plan {
         connections,
-        duration: DURATION,
+        duration: PATIENCE,
         period: PERIOD,
         ..Plan::new(kind, recorder.address)
     })
     .unwrap();
+    wait_for(|| started.elapsed() >= DURATION && enough(&recorder.recorded()));
+    running.stop();
+    let report = running.join().unwrap();
+    let took = started.elapsed();
     check_sum(&report.total());
     for (_, tally) in report.variants() {
         check_sum(tally);
     }
-    let host = recorder.address.get().to_string();
-    (recorder.recorded(), report, host)
+    // The attack is over; what it sent may still be on its way into the record.
+    let opened = report.total().opened as usize;
+    wait_for(|| {
+        let recorded = recorder.recorded();
+        recorded.len() >= opened && recorded.iter().all(|recorded| recorded.done)
+    });
+    Seen {
+        recorded: recorder.recorded(),
+        report,
+        host: recorder.address.get().to_string(),
+        took,
+    }
+}
+
+/// Each of the first connections brought that much.
+fn each_brought(connections: usize, bytes: usize) -> impl Fn(&[Recorded]) -> bool {
+    move |recorded| {
+        let first = recorded.iter().take(connections);
+        first
+            .filter(|recorded| recorded.bytes.len() >= bytes)
+            .count()
+            == connections
+    }
 }
 
 fn check_sum(tally: &Tally) {
@@ -42,8 +82,8 @@ fn check_sum(tally: &Tally) {
 }
 
 /// A period passes between two bytes; the first comes at once.
-fn slow_bytes_max() -> usize {
-    (DURATION.as_millis() / PERIOD.as_millis()) as usize + 1
+fn slow_bytes_max(took: Duration) -> usize {
+    (took.as_millis() / PERIOD.as_millis()) as usize + 1
 }
 
 fn assert_starts(recorded: &Recorded, start: &str) {
@@ -59,51 +99,63 @@ fn assert_starts(recorded: &Recorded, start: &str) {
 
 #[test]
 fn slow_head() {
-    let (recorded, report, host) = record(Kind::SlowHead, 2, OK);
+    let seen = record(Kind::SlowHead, 2, OK, each_brought(2, 2));
+    let Seen { recorded, host, .. } = &seen;
     let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n");
-    let lines = "X-Slow: a\r\n".repeat(100);
+    let lines = "X-Slow: a\r\n".repeat(1000);
     let whole = format!("{head}{lines}");
     for (at, begins_with) in [(0, 0), (1, head.len())] {
         let sent = &recorded[at];
         assert!(whole.as_bytes().starts_with(&sent.bytes), "{}", sent.text());
         let slow = sent.bytes.len() - begins_with;
-        assert!((2..=slow_bytes_max()).contains(&slow), "{slow} bytes");
+        assert!(
+            (2..=slow_bytes_max(seen.took)).contains(&slow),
+            "{slow} bytes"
+        );
     }
-    assert_eq!((report.total().opened, report.total().open_at_end), (2, 2));
+    let total = seen.report.total();
+    assert_eq!((total.opened, total.open_at_end), (2, 2));
 }
 
 #[test]
 fn slow_content() {
-    let (recorded, _, host) = record(Kind::SlowContent, 2, b"");
+    let seen = record(Kind::SlowContent, 2, b"", each_brought(2, 100));
+    let Seen { recorded, host, .. } = &seen;
     for (at, field, content) in [
-        (0, "Content-Length: 1000000", "x".repeat(100)),
-        (1, "Transfer-Encoding: chunked", "1\r\nx\r\n".repeat(100)),
+        (0, "Content-Length: 1000000", "x".repeat(1000)),
+        (1, "Transfer-Encoding: chunked", "1\r\nx\r\n".repeat(1000)),
     ] {
         let head = format!("POST / HTTP/1.1\r\nHost: {host}\r\n{field}\r\n\r\n");
         assert_starts(&recorded[at], &head);
         let sent = &recorded[at].bytes[head.len()..];
         assert!(content.as_bytes().starts_with(sent));
-        assert!((2..=slow_bytes_max()).contains(&sent.len()));
+        assert!((2..=slow_bytes_max(seen.took)).contains(&sent.len()));
     }
 }
 
 #[test]
 fn slow_reader() {
     let large = [OK, &[b'x'; 1024 * 1024]].concat();
-    let (recorded, report, host) = record(Kind::SlowReader, 3, &large);
-    for recorded in &recorded {
+    let seen = record(Kind::SlowReader, 3, &large, each_brought(3, 1));
+    let host = &seen.host;
+    for recorded in &seen.recorded {
         assert_eq!(
             recorded.text(),
             format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")
         );
     }
-    let received = report.total().bytes_received as usize;
-    assert!((3 * 1024..=3 * 1024 * slow_bytes_max()).contains(&received));
+    let received = seen.report.total().bytes_received as usize;
+    assert!((1024..=3 * 1024 * slow_bytes_max(seen.took)).contains(&received));
 }
 
 #[test]
 fn churn() {
-    let (recorded, report, host) = record(Kind::Churn, 4, OK);
+    let Seen {
+        recorded,
+        report,
+        host,
+        ..
+    } = record(Kind::Churn, 4, OK, each_brought(0, 0));
     for (variant, ends, closes) in [
         ("answered", true, false),
         ("unanswered", true, false),
@@ -131,7 +183,15 @@ fn churn() {
 
 #[test]
 fn half_open() {
-    let (recorded, report, host) = record(Kind::HalfOpen, 7, b"");
+    let Seen {
+        recorded,
+        report,
+        host,
+        ..
+    } = record(Kind::HalfOpen, 7, b"", |recorded| {
+        // Those that finish were replaced.
+        recorded.len() > 20
+    });
     let open = format!("GET / HTTP/1.1\r\nHost: {host}\r\n");
     let half = format!(
         "POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000000\r\n\r\n{}",
@@ -167,7 +227,9 @@ fn half_open() {
 
 #[test]
 fn giant_heads() {
-    let (recorded, _, host) = record(Kind::GiantHeads, 4, b"");
+    let Seen { recorded, host, .. } = record(Kind::GiantHeads, 4, b"", |recorded| {
+        each_brought(4, 64 * 1024 + 1)(recorded) && recorded[3].bytes.len() > 100 * 1024
+    });
     let open = format!("GET / HTTP/1.1\r\nHost: {host}\r\n");
     for (at, start) in [
         (0, format!("{open}X-Many: a\r\nX-Many: a\r\n")),
@@ -185,13 +247,16 @@ fn giant_heads() {
                 .any(|w| w == b"\r\n\r\n")
         );
     }
-    // More than was ready in one piece.
-    assert!(recorded[3].bytes.len() > 100 * 1024);
 }
 
 #[test]
 fn endless_chunks_and_trailers() {
-    let (recorded, report, host) = record(Kind::EndlessChunks, 4, b"");
+    let Seen {
+        recorded,
+        report,
+        host,
+        ..
+    } = record(Kind::EndlessChunks, 4, b"", each_brought(4, 250_000));
     let head = format!("POST / HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n");
     for (at, chunk) in [
         "1\r\nx\r\n",
@@ -205,9 +270,10 @@ fn endless_chunks_and_trailers() {
         // Far enough to see one piece end and the next begin.
         assert_starts(&recorded[at], &format!("{head}{}", chunk.repeat(12_000)));
     }
-    assert!(report.total().bytes_sent > 4 * 1024 * 1024);
+    assert!(report.total().bytes_sent >= 1_000_000);
 
-    let (recorded, _, host) = record(Kind::EndlessTrailers, 2, b"");
+    let Seen { recorded, host, .. } =
+        record(Kind::EndlessTrailers, 2, b"", each_brought(2, 150_000));
     let head = format!("POST / HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n");
     let lines = "X-Trailer: a\r\n".repeat(10_000);
     assert_starts(&recorded[0], &format!("{head}1\r\nx\r\n0\r\n{lines}"));
@@ -220,7 +286,12 @@ fn endless_chunks_and_trailers() {
 
 #[test]
 fn pipeline_reads_nothing_or_everything() {
-    let (recorded, report, host) = record(Kind::Pipeline, 2, OK);
+    let Seen {
+        recorded,
+        report,
+        host,
+        ..
+    } = record(Kind::Pipeline, 2, OK, each_brought(2, 200_000));
     let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
     for recorded in &recorded {
         assert_starts(recorded, &request.repeat(3000));
@@ -232,7 +303,12 @@ fn pipeline_reads_nothing_or_everything() {
 
 #[test]
 fn reset_at_every_state() {
-    let (recorded, report, host) = record(Kind::Reset, 12, OK);
+    let Seen {
+        recorded,
+        report,
+        host,
+        ..
+    } = record(Kind::Reset, 12, OK, |recorded| recorded.len() > 100);
     let open = format!("GET / HTTP/1.1\r\nHost: {host}\r\n");
     let post = format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000000\r\n\r\n");
     let half = format!("{post}{}", "x".repeat(1000));
@@ -257,19 +333,28 @@ fn reset_at_every_state() {
 
 #[test]
 fn idle_connections_ask_once_and_stay() {
-    let (recorded, report, host) = record(Kind::Idle, 100, OK);
+    let Seen {
+        recorded,
+        report,
+        host,
+        ..
+    } = record(Kind::Idle, 100, OK, each_brought(100, 1));
     assert_eq!(recorded.len(), 100);
     let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
     assert!(recorded.iter().all(|r| r.text() == request));
     let total = report.total();
     assert_eq!((total.opened, total.open_at_end), (100, 100));
-    assert_eq!(total.responses().collect::<Vec<_>>(), [(200, 100)]);
-    assert_eq!(total.bytes_received, 100 * OK.len() as u64);
+    let answered: u64 = total.responses().map(|(_, count)| count).sum();
+    assert_eq!(total.bytes_received, answered * OK.len() as u64);
+    assert!(answered > 0);
 }
 
 #[test]
 fn expectations() {
-    let (recorded, report, _) = record(Kind::Expect, 5, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let reply = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let Seen {
+        recorded, report, ..
+    } = record(Kind::Expect, 5, reply, each_brought(5, 1));
     let length = "Content-Length: 1000000\r\n";
     for (recorded, lines) in recorded.iter().zip([
         format!("Expect: 100-continue\r\n{length}\r\n"),
@@ -286,7 +371,7 @@ fn expectations() {
 
 #[test]
 fn bytes_that_are_not_http1() {
-    let (recorded, ..) = record(Kind::Http09, 4, b"");
+    let Seen { recorded, .. } = record(Kind::Http09, 4, b"", each_brought(4, 1));
     let many = "GET /\r\n".repeat(1000);
     for (recorded, text) in
         recorded
@@ -296,7 +381,7 @@ fn bytes_that_are_not_http1() {
         assert_eq!(recorded.text(), text);
     }
 
-    let (recorded, ..) = record(Kind::Tls, 3, b"");
+    let Seen { recorded, .. } = record(Kind::Tls, 3, b"", each_brought(3, 1));
     for recorded in [&recorded[0], &recorded[2]] {
         // Handshake, TLS 1.0 for compatibility; ClientHello; TLS 1.2 for compatibility.
         let bytes = &recorded.bytes;
@@ -311,8 +396,9 @@ fn bytes_that_are_not_http1() {
     assert_eq!(recorded[1].bytes[..3], [0x80, 0x1c, 0x01]);
     assert_eq!(recorded[1].bytes.len(), 2 + 0x1c);
 
-    let (recorded, ..) = record(Kind::Random, 2, b"");
-    assert!(recorded[1].bytes.len() > 100 * 1024);
+    let Seen { recorded, .. } = record(Kind::Random, 2, b"", |recorded| {
+        recorded.len() > 5 && recorded[1].bytes.len() > 100_000
+    });
     let mut counts = [0u32; 256];
     recorded[1]
         .bytes

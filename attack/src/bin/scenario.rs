@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ajay_attack::attack::Kind;
-use ajay_attack::scenario::{Load, Scenario, json, markdown};
+use ajay_attack::scenario::{Load, Scenario, markdown};
 use ajay_attack::{Error, Result, raise_descriptor_limit};
 use clap::{Parser, ValueEnum};
 
@@ -134,9 +134,11 @@ fn run(args: Args) -> Result<()> {
     let outcomes = scenario.run(|outcome| eprintln!("scenario: {} done", outcome.kind.name()))?;
     print!("{}", markdown(&outcomes));
     if let Some(path) = args.json {
-        std::fs::write(&path, format!("{}\n", json(&outcomes))).map_err(|error| Error::System {
-            doing: format!("write {}", path.display()),
-            error,
+        std::fs::write(&path, format!("{}\n", scenario.json(&outcomes))).map_err(|error| {
+            Error::System {
+                doing: format!("write {}", path.display()),
+                error,
+            }
         })?;
     }
     Ok(())

@@ -123,7 +123,7 @@ fn mib(kib: u64) -> String {
 }
 
 /// All measurements.
-pub fn json(outcomes: &[Outcome]) -> Json {
+pub(super) fn json(outcomes: &[Outcome]) -> Json {
     let outcomes = outcomes.iter().map(|outcome| {
         let rounds = outcome.rounds.iter().map(round_json).collect::<Vec<_>>();
         let counters = outcome.counters.iter();

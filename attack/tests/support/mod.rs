@@ -5,17 +5,27 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ajay_attack::Loopback;
 
 /// Of each connection; what comes behind it stays in the socket.
 const KEPT_BYTES_MAX: usize = 1024 * 1024;
+/// Far above what a busy machine needs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// How often a thread that reads looks whether the test is over.
 const LOOK: Duration = Duration::from_millis(10);
+
+pub(crate) fn wait_for(mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < PATIENCE, "waited {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
 
 /// How a client ended a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +42,8 @@ pub(crate) enum End {
 pub(crate) struct Recorded {
     pub(crate) bytes: Vec<u8>,
     pub(crate) end: End,
+    /// Nothing more is written down.
+    pub(crate) done: bool,
 }
 
 impl Recorded {
@@ -44,7 +56,7 @@ impl Recorded {
 pub(crate) struct Recorder {
     pub(crate) address: Loopback,
     connections: Arc<Mutex<Vec<Recorded>>>,
-    _server: Server,
+    server: Server,
 }
 
 impl Recorder {
@@ -53,44 +65,56 @@ impl Recorder {
         let (all, reply) = (Arc::clone(&connections), reply.to_vec());
         let server = Server::start(move |mut client| {
             let at = client.number;
+            let record = |bytes: &[u8], end, done| {
+                let mut all = all.lock().unwrap();
+                if all.len() <= at {
+                    all.resize(at + 1, Recorded::default());
+                }
+                let this = &mut all[at];
+                this.bytes.extend_from_slice(bytes);
+                (this.end, this.done) = (end, done);
+                let tail = this.bytes.len().saturating_sub(bytes.len() + 3);
+                let head_ended = this.bytes[tail..].windows(4).any(|w| w == b"\r\n\r\n");
+                (head_ended, this.bytes.len() > KEPT_BYTES_MAX)
+            };
+            record(b"", End::Open, false);
+            let mut piece = [0; 64 * 1024];
             loop {
-                let mut piece = [0; 64 * 1024];
-                let read = client.receive(&mut piece);
-                let mut recorded = all.lock().unwrap();
-                if recorded.len() <= at {
-                    recorded.resize(at + 1, Recorded::default());
-                }
-                let this = &mut recorded[at];
-                match read {
+                let bytes = match client.receive(&mut piece) {
                     Ok(0) if client.is_over() => return,
-                    Ok(0) => this.end = End::Fin,
-                    Ok(len) => {
-                        this.bytes.extend_from_slice(&piece[..len]);
-                        let tail = this.bytes.len().saturating_sub(len + 3);
-                        let ended = this.bytes[tail..].windows(4).any(|w| w == b"\r\n\r\n");
-                        let full = this.bytes.len() > KEPT_BYTES_MAX;
-                        drop(recorded);
-                        // A write that fails has taken the error that a read would find.
-                        let failed = ended && client.socket.write(&reply).is_err();
-                        if failed {
-                            all.lock().unwrap()[at].end = End::Reset;
-                        }
-                        if full || failed {
-                            client.wait_until_over();
-                            return;
-                        }
-                        continue;
+                    Ok(0) => {
+                        record(b"", End::Fin, true);
+                        return;
                     }
-                    Err(_) => this.end = End::Reset,
+                    Ok(len) => &piece[..len],
+                    Err(_) => {
+                        record(b"", End::Reset, true);
+                        return;
+                    }
+                };
+                let (head_ended, full) = record(bytes, End::Open, false);
+                // A write that fails has taken the error that a read would find.
+                if head_ended && client.socket.write(&reply).is_err() {
+                    record(b"", End::Reset, true);
+                    return;
                 }
-                return;
+                if full {
+                    record(b"", End::Open, true);
+                    client.wait_until_over();
+                    return;
+                }
             }
         });
         Recorder {
             address: server.address,
             connections,
-            _server: server,
+            server,
         }
+    }
+
+    /// Waits until something has come.
+    pub(crate) fn wait_for_reads(&self, count: u64) {
+        self.server.wait_for_reads(count);
     }
 
     /// All connections so far, in the order in which they were accepted.
@@ -102,6 +126,8 @@ impl Recorder {
 /// A thread for each connection.
 pub(crate) struct Server {
     pub(crate) address: Loopback,
+    /// Reads that brought something.
+    reads: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
     acceptor: Option<JoinHandle<()>>,
 }
@@ -113,6 +139,8 @@ impl Server {
         let over = Arc::new(AtomicBool::new(false));
         let serve = Arc::new(serve);
         let ended = Arc::clone(&over);
+        let reads = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&reads);
         let acceptor = std::thread::spawn(move || {
             for (number, socket) in listener.incoming().enumerate() {
                 if ended.load(Ordering::SeqCst) {
@@ -126,6 +154,7 @@ impl Server {
                     socket,
                     held: Vec::new(),
                     over: Arc::clone(&ended),
+                    reads: Arc::clone(&counter),
                 };
                 let serve = Arc::clone(&serve);
                 std::thread::spawn(move || serve(client));
@@ -133,9 +162,17 @@ impl Server {
         });
         Server {
             address,
+            reads,
             over,
             acceptor: Some(acceptor),
         }
+    }
+}
+
+impl Server {
+    /// Waits until that much was read: with one request at a time, so many requests.
+    pub(crate) fn wait_for_reads(&self, count: u64) {
+        wait_for(|| self.reads.load(Ordering::SeqCst) >= count);
     }
 }
 
@@ -157,6 +194,7 @@ pub(crate) struct Client {
     pub(crate) socket: TcpStream,
     held: Vec<u8>,
     over: Arc<AtomicBool>,
+    reads: Arc<AtomicU64>,
 }
 
 impl Client {
@@ -178,6 +216,10 @@ impl Client {
                     if self.is_over() {
                         return Ok(0);
                     }
+                }
+                Ok(len) if len > 0 => {
+                    self.reads.fetch_add(1, Ordering::SeqCst);
+                    return Ok(len);
                 }
                 other => return other,
             }
