@@ -37,7 +37,8 @@ pub struct Honest {
     pub rps: f64,
     /// The time that 99 % did not exceed.
     pub p99_ms: f64,
-    /// Socket errors, timeouts, other statuses, losses and mismatches.
+    /// Socket errors, timeouts, other statuses, losses and mismatches; 1 if nothing was answered at
+    /// all, of which wrk says nothing.
     pub failures: u64,
 }
 
@@ -48,6 +49,14 @@ impl Load {
         duration: Duration,
         cpus: &[usize],
     ) -> Result<Honest> {
+        let mut honest = self.measure(address, duration, cpus)?;
+        if honest.requests == 0 {
+            honest.failures = honest.failures.max(1);
+        }
+        Ok(honest)
+    }
+
+    fn measure(&self, address: Loopback, duration: Duration, cpus: &[usize]) -> Result<Honest> {
         match self {
             Load::Wrk { connections, path } => {
                 let seconds = duration.as_secs().max(1);
