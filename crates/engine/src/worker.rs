@@ -160,6 +160,9 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 /// millisecond under full load.
 const TURNS_BEFORE_YIELD: u32 = 16;
 
+/// Room in the worker's lists from the start: few of them ever need more, and those grow once.
+const LIST_LEN: usize = 64;
+
 const TICK_MICROS: u64 = TICK.as_micros() as u64;
 
 /// With fewer events than this the turn was a quiet one, and the worker goes to sleep rather than
@@ -258,10 +261,10 @@ impl<S: Service> Worker<S> {
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             drain_at: None,
             drain_deadline: None,
-            again: VecDeque::new(),
+            again: VecDeque::with_capacity(LIST_LEN),
             starved: Vec::new(),
-            woken: Vec::new(),
-            due: Vec::new(),
+            woken: Vec::with_capacity(LIST_LEN),
+            due: Vec::with_capacity(LIST_LEN),
         };
         worker.read_clocks();
         Ok(worker)

@@ -13,15 +13,10 @@ impl<S: Service> Session<'_, S> {
     /// Writes a response. The exchange is over then, unless its body is a stream.
     #[inline]
     pub(super) fn respond(&mut self, slot: u32, response: Response) {
-<<<<<<< HEAD
         let took = self.cx.micros - self.connection.request_began;
         self.cx.counters.request_time.record(took);
-        if self.respond_usual(slot, &response) {
-            return;
-=======
         if !self.respond_usual(slot, &response) {
             self.respond_in_steps(slot, response);
->>>>>>> perf
         }
     }
 
