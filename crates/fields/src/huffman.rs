@@ -47,46 +47,50 @@ pub fn decode(input: &[u8], out: &mut Vec<u8>, start: usize) -> Result<Decoded, 
     let mut end = start;
     let mut is_field_value = true;
     loop {
-        bits.refill();
         while bits.left >= LOOKUPS * LOOKUP_BITS as usize {
-            let mut word = 0_u64;
-            let mut count = 0;
+            bits.refill();
+            let mut word = 0;
+            let mut sum = Sum::default();
+            let mut step = Step::LONG;
             for _ in 0..LOOKUPS {
-                let step = bits.look_up();
-                word |= u64::from(step.symbols()) << (8 * count);
-                count += step.count();
-                bits.consume(step.bits());
+                step = bits.look_up();
+                word |= step.symbols() << sum.shift();
+                bits.skip(step);
+                sum.add(step);
             }
             put(out, end, word);
-            end += count as usize;
-            bits.refill();
-            if bits.look_up().is_long() {
+            end += sum.count();
+            bits.count(sum.bits());
+            // A longer code, at which the look-ups stood still.
+            if step.is_long() {
                 break;
             }
         }
+        if bits.ready < CODE_BITS_MAX as u32 {
+            bits.refill();
+        }
+        if bits.is_padding() {
+            break;
+        }
         let step = bits.look_up();
-        if step.is_long() {
+        let (symbols, count, len) = if step.is_long() {
             let (symbol, len) = long_symbol(bits.window);
             if len as usize > bits.left {
                 break;
             }
-            // A long code that is complete.
             let byte = u8::try_from(symbol).map_err(|_| HuffmanError::Eos)?;
             is_field_value &= class::FIELD_VALUE[usize::from(byte)];
-            put(out, end, u64::from(byte));
-            end += 1;
-            bits.consume(len);
+            (u64::from(byte), 1, len)
         } else if step.bits() as usize <= bits.left {
-            put(out, end, u64::from(step.symbols()));
-            end += step.count() as usize;
-            bits.consume(step.bits());
+            (step.symbols(), step.count(), step.bits())
         } else if step.first_bits() as usize <= bits.left {
-            put(out, end, u64::from(step.symbols()));
-            end += 1;
-            bits.consume(step.first_bits());
+            (step.symbols(), 1, step.first_bits())
         } else {
             break;
-        }
+        };
+        put(out, end, symbols);
+        end += count;
+        bits.consume(len);
     }
     bits.check_padding()?;
     Ok(Decoded {
@@ -191,8 +195,26 @@ impl<'a> Bits<'a> {
     #[inline]
     fn consume(&mut self, bits: u32) {
         self.window <<= bits;
+        self.count(bits);
+    }
+
+    /// Half of [`consume`](Self::consume): [`count`](Self::count) comes later, for several steps.
+    #[inline]
+    fn skip(&mut self, step: Step) {
+        // The lowest bits are the number of bits; the others do not matter to a wrapping shift.
+        self.window = self.window.wrapping_shl(step.0);
+    }
+
+    #[inline]
+    fn count(&mut self, bits: u32) {
         self.ready -= bits;
         self.left -= bits as usize;
+    }
+
+    /// Whether what is left can be nothing but valid padding: no code of up to 7 bits is all ones.
+    #[inline]
+    fn is_padding(&self) -> bool {
+        self.left <= 7 && self.window.leading_ones() >= self.left as u32
     }
 
     fn check_padding(&self) -> Result<(), HuffmanError> {
@@ -208,8 +230,9 @@ impl<'a> Bits<'a> {
 
 /// What the next [`LOOKUP_BITS`] bits begin with: one symbol, two, or a longer code.
 ///
-/// From the least significant bit: two symbols of 8 bits, the bits of both together (4), the bits
-/// of the first (4), how many symbols (2). All zero for a longer code.
+/// From the least significant bit: the bits of all symbols (8), eight times how many symbols there
+/// are (8), two symbols of 8 bits. All zero for a longer code. So several steps can be added up
+/// without taking them apart.
 #[derive(Clone, Copy)]
 struct Step(u32);
 
@@ -217,36 +240,63 @@ impl Step {
     const LONG: Self = Self(0);
 
     const fn one(symbol: u8, bits: u32) -> Self {
-        Self(symbol as u32 | bits << 16 | bits << 20 | 1 << 24)
+        Self((symbol as u32) << 16 | 8 << 8 | bits)
     }
 
     const fn then(self, symbol: u8, bits: u32) -> Self {
-        Self(self.0 + ((symbol as u32) << 8) + (bits << 16) + (1 << 24))
+        Self(self.0 + ((symbol as u32) << 24 | 8 << 8 | bits))
     }
 
     #[inline]
-    const fn symbols(self) -> u16 {
-        self.0 as u16
+    const fn symbols(self) -> u64 {
+        (self.0 >> 16) as u64
     }
 
     #[inline]
     const fn bits(self) -> u32 {
-        self.0 >> 16 & 0xf
+        self.0 & 0xff
     }
 
     #[inline]
-    const fn first_bits(self) -> u32 {
-        self.0 >> 20 & 0xf
+    const fn count(self) -> usize {
+        (self.0 >> 11 & 0x1f) as usize
     }
 
     #[inline]
-    const fn count(self) -> u32 {
-        self.0 >> 24
+    fn first_bits(self) -> u32 {
+        u32::from(LENGTHS[(self.0 >> 16 & 0xff) as usize])
     }
 
     #[inline]
     const fn is_long(self) -> bool {
         self.0 == 0
+    }
+}
+
+/// The lower halves of several steps: none of the two numbers exceeds 64.
+#[derive(Clone, Copy, Default)]
+struct Sum(u32);
+
+impl Sum {
+    #[inline]
+    fn add(&mut self, step: Step) {
+        self.0 += step.0 & 0xffff;
+    }
+
+    /// Where the next step's symbols go. Smaller than 64 as long as one is to come.
+    #[inline]
+    const fn shift(self) -> u32 {
+        self.0 >> 8 & 63
+    }
+
+    #[inline]
+    const fn bits(self) -> u32 {
+        self.0 & 0xff
+    }
+
+    #[inline]
+    const fn count(self) -> usize {
+        (self.0 >> 11) as usize
     }
 }
 
