@@ -15,7 +15,7 @@
 //! Responses gather in the worker's outbox and leave in one send when the connection can do
 //! nothing more, or when the outbox is full.
 
-mod input;
+pub(crate) mod input;
 mod output;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -47,6 +47,8 @@ pub(crate) enum Outcome {
     Wait,
     /// It has work left: drive it again in the next turn.
     Again,
+    /// It has work that is not urgent: drive it again in the next tick.
+    NextTick,
     Close(Close),
 }
 

@@ -38,6 +38,7 @@ use crate::memory::Held;
 use crate::outbox::Outbox;
 use crate::reactor::{EventFlags, Reactor, Token};
 use crate::service::Service;
+use crate::session::input::LINGER_BYTES_PER_TICK;
 use crate::session::{Outcome, Session};
 use crate::{Config, FieldSection};
 
@@ -61,6 +62,8 @@ pub(crate) struct Context {
     pub(crate) outbox: Outbox,
     /// What is held for all connections.
     pub(crate) held: Held,
+    /// What may still be thrown away for lingering connections in this tick.
+    pub(crate) linger_bytes: usize,
     /// `Retry-After`, for requests that are refused because there is too much to do.
     pub(crate) retry_later: FieldSection,
 }
@@ -193,6 +196,8 @@ pub(crate) struct Worker<S: Service> {
     drain_at: Option<Tick>,
     drain_deadline: Option<Tick>,
     again: VecDeque<Token>,
+    /// Connections with work that waits for the next tick.
+    next_tick: Vec<Token>,
     /// Connections with content that is not read because we hold too much.
     starved: Vec<Token>,
     /// Emptied in every turn; kept for their memory.
@@ -241,6 +246,7 @@ impl<S: Service> Worker<S> {
             scratch: vec![0; SCRATCH_BYTES],
             outbox: Outbox::default(),
             held: Held::default(),
+            linger_bytes: LINGER_BYTES_PER_TICK,
             retry_later: retry_later(),
         };
         let mut worker = Worker {
@@ -262,6 +268,7 @@ impl<S: Service> Worker<S> {
             drain_at: None,
             drain_deadline: None,
             again: VecDeque::with_capacity(LIST_LEN),
+            next_tick: Vec::new(),
             starved: Vec::new(),
             woken: Vec::with_capacity(LIST_LEN),
             due: Vec::with_capacity(LIST_LEN),
@@ -326,6 +333,10 @@ impl<S: Service> Worker<S> {
             self.handle_due(index);
         }
         self.due = due;
+        self.cx.linger_bytes = LINGER_BYTES_PER_TICK;
+        for token in std::mem::take(&mut self.next_tick) {
+            self.drive_queued(token);
+        }
         // Readers may have taken what they had, on other threads and without a word to us.
         self.feed_starved();
         if self.drain_at.is_some_and(|at| at <= self.cx.now) {
@@ -566,10 +577,14 @@ impl<S: Service> Worker<S> {
             let Some(token) = self.again.pop_front() else {
                 break;
             };
-            if let Some(mut connection) = self.take_if(token) {
-                connection.queued = false;
-                self.drive(connection);
-            }
+            self.drive_queued(token);
+        }
+    }
+
+    fn drive_queued(&mut self, token: Token) {
+        if let Some(mut connection) = self.take_if(token) {
+            connection.queued = false;
+            self.drive(connection);
         }
     }
 
@@ -633,6 +648,12 @@ impl<S: Service> Worker<S> {
             Outcome::Again => {
                 if !std::mem::replace(&mut connection.queued, true) {
                     self.again.push_back(connection.token);
+                }
+                self.put_back(connection);
+            }
+            Outcome::NextTick => {
+                if !std::mem::replace(&mut connection.queued, true) {
+                    self.next_tick.push(connection.token);
                 }
                 self.put_back(connection);
             }

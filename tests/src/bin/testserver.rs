@@ -20,6 +20,7 @@ use ajayserver::{
     Body, BoxError, Builder, ContentError, Counter, FieldSection, Handle, IntoResponse, ListenAddr,
     Request, Response, Server, StatusCode, StreamClosed, blocking, is_worker_process,
 };
+use bytes::Bytes;
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
@@ -355,6 +356,7 @@ impl App {
                 }
             }
             path if path.starts_with("/blocking") => self.block(path).await,
+            "/stream-shared" => self.stream_shared(query.number("n")),
             path if path.starts_with("/stream") => self.stream(path, &query),
             _ => StatusCode::NOT_FOUND.into_response(),
         }
@@ -433,6 +435,18 @@ impl App {
             }
             _ => StatusCode::NOT_FOUND.into_response(),
         }
+    }
+
+    /// `n` pieces of 64 KiB that all responses share: a stream that costs its handler no memory.
+    fn stream_shared(&self, pieces: usize) -> Response {
+        let piece: &'static [u8] = &self.static_big[..64 * 1024];
+        Response::ok(Body::stream(async move |mut writer| {
+            for _ in 0..pieces {
+                writer.write(Bytes::from_static(piece)).await?;
+            }
+            writer.finish();
+            Ok::<_, StreamClosed>(())
+        }))
     }
 
     /// Streamed responses: `n` pieces of `bytes` bytes with `pause` after each, and then an end
