@@ -27,30 +27,33 @@ pub(crate) fn take(number: RawFd) -> io::Result<OwnedFd> {
     if taken.contains(&number) {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
-    check(number)?;
-    // SAFETY: borrowed for one call; it is open (the check above).
-    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
-    rustix::io::fcntl_setfd(borrowed, FdFlags::CLOEXEC)?;
+    look_at(number, |descriptor| {
+        rustix::io::fcntl_setfd(descriptor, FdFlags::CLOEXEC)
+    })??;
     taken.push(number);
     // SAFETY: it is open (the call above), ours by what our starter said, and nothing here owns it yet
     // (INVARIANT of `TAKEN`).
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Demands that a descriptor of this number was passed to the process. Descriptors that the program opens
-/// itself close with the next program, and one that came through such a change cannot be of that kind:
-/// so an environment that lies cannot make us take what is ours already.
-fn check(number: RawFd) -> io::Result<()> {
+/// Looks at a descriptor without taking it.
+///
+/// # Errors
+/// When none of this number was passed to the process. Descriptors that the program opens itself close
+/// with the next program, and one that came through such a change cannot be of that kind: so an
+/// environment that lies cannot make us take what is ours already.
+pub(crate) fn look_at<T>(number: RawFd, look: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
     // Standard input, output and error are everybody's.
     if number < 3 {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    // SAFETY: borrowed for one call, which fails on a number that is not open.
+    // SAFETY: borrowed until the end of this function; the first call fails on a number that is not
+    // open, and what was passed to us is closed by nobody but its owner, who gets it here (`take`).
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     if rustix::io::fcntl_getfd(borrowed)?.contains(FdFlags::CLOEXEC) {
         return Err(io::ErrorKind::NotFound.into());
     }
-    Ok(())
+    Ok(look(borrowed))
 }
 
 /// What [`adopt`] took, kept open to the end.
@@ -77,7 +80,7 @@ pub(crate) fn adopt(numbers: Range<RawFd>) -> Result<&'static [OwnedFd], AdoptEr
         let not_open = |number| move |_| AdoptError::NotOpen(number);
         // All or none.
         for number in numbers.clone() {
-            check(number).map_err(not_open(number))?;
+            look_at(number, |_| ()).map_err(not_open(number))?;
         }
         let one = |number| take(number).map_err(not_open(number));
         let descriptors = numbers.clone().map(one).collect::<Result<_, _>>()?;

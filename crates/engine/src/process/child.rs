@@ -1,10 +1,11 @@
 //! A worker process's side: how it learns that it is one, and what it is to serve.
 
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
-use std::sync::Arc;
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::sync::{Arc, OnceLock};
 
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::net::SocketType;
 
 use super::{Channel, MARKER, Message};
 use crate::inherit;
@@ -22,12 +23,35 @@ pub(crate) struct Setup {
     pub(crate) listeners: Vec<Vec<Listener>>,
 }
 
-/// The number of our end of the channel, if this is a worker process.
+/// The number of our end of the channel, if this is a worker process. Found out once: a master that
+/// dies later changes nothing.
 pub(super) fn marker() -> Option<RawFd> {
-    let marker = std::env::var(MARKER).ok()?;
-    let (master, descriptor) = marker.split_once(':')?;
-    let parent = rustix::process::getppid()?.as_raw_pid();
-    (master.parse() == Ok(parent)).then(|| descriptor.parse().ok())?
+    static MARKED: OnceLock<Option<RawFd>> = OnceLock::new();
+    *MARKED.get_or_init(|| {
+        let marker = std::env::var(MARKER).ok()?;
+        let (master, descriptor) = marker.split_once(':')?;
+        let (master, descriptor) = (master.parse::<i32>().ok()?, descriptor.parse().ok()?);
+        let is_our_parent =
+            rustix::process::getppid().is_some_and(|pid| pid.as_raw_pid() == master);
+        (is_our_parent || is_orphaned(descriptor)).then_some(descriptor)
+    })
+}
+
+/// Whether this is the end of a channel whose other end is gone: then our parent is another one only
+/// because the master died before we looked. Nothing would be worse than to think that we are no worker
+/// process, and to become a master.
+fn is_orphaned(descriptor: RawFd) -> bool {
+    let look = |descriptor: BorrowedFd<'_>| {
+        let is_channel = rustix::net::sockopt::socket_type(descriptor) == Ok(SocketType::SEQPACKET);
+        let mut poll = [PollFd::new(&descriptor, PollFlags::empty())];
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let is_polled = rustix::event::poll(&mut poll, Some(&now)).is_ok();
+        is_channel && is_polled && poll[0].revents().contains(PollFlags::HUP)
+    };
+    inherit::look_at(descriptor, look).unwrap_or(false)
 }
 
 /// Our end of the channel, once: a program has one server of several processes.
