@@ -15,10 +15,10 @@ use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::handle::{Control, Shared};
+use crate::link::{Command, Order};
 use crate::listener::Listener;
 use crate::process::{Channel, Message};
 use crate::start::StartError;
-use crate::worker::{Command, Order};
 
 /// Ends the thread when it is dropped.
 pub(crate) struct Watch {

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use tokio::sync::Notify;
 
 use crate::counters::CountersSnapshot;
+use crate::link::{Command, Link};
 use crate::listener::ListenAddr;
 use crate::mapping::Mapping;
 use crate::process::{Channel, Message};
 use crate::systemd::Notifier;
-use crate::worker::{Command, Link};
 
 /// Controls a running engine from any thread.
 ///

@@ -12,7 +12,7 @@
 //! | `process` | several processes: the master, and how a process joins it |
 //! | `mapping`, `counters`, `histogram` | memory that all processes share |
 //! | `admission` | bounds on connections |
-//! | `control`, `handle` | signals, commands |
+//! | `control`, `handle`, `link` | signals, and how workers are commanded |
 //! | `listener` | sockets that accept |
 //! | `systemd` | sockets that systemd passes, and what it is told |
 //! | `inherit` | descriptors that the process was started with |
@@ -43,6 +43,7 @@ mod exchange;
 mod handle;
 mod histogram;
 mod inherit;
+mod link;
 mod listener;
 mod mapping;
 mod memory;

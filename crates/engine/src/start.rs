@@ -18,13 +18,14 @@ use crate::config::{Config, DESCRIPTOR_RESERVE};
 use crate::control::Watch;
 use crate::counters::CountersSnapshot;
 use crate::handle::{Addresses, Control, Handle, Orders, Shared};
+use crate::link::{Command, Link};
 use crate::listener::{BindError, ListenAddr, Listener, listen};
 use crate::mapping::{Mapping, Shape, SlotRef};
 use crate::privileges::{Identity, UserError};
 use crate::process::{Channel, Master, Message, Setup, claim_channel};
 use crate::service::Service;
 use crate::systemd::Notifier;
-use crate::worker::{Command, Ended, Link, Worker};
+use crate::worker::{Ended, Worker};
 
 /// Listeners that are bound, for workers that have not started.
 pub struct Engine {

@@ -19,8 +19,7 @@ use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -31,7 +30,8 @@ use crate::admission::Admission;
 use crate::connection::{Close, Connection, Ending, Starving, WaitLimits};
 use crate::counters::Counter;
 use crate::deadline::{TICK, Tick, Wheel, ticks};
-use crate::exchange::{Slots, WakeQueue};
+use crate::exchange::Slots;
+use crate::link::{Command, Link, Order};
 use crate::listener::Listener;
 use crate::mapping::SlotRef;
 use crate::memory::Held;
@@ -66,94 +66,6 @@ pub(crate) struct Context {
     pub(crate) linger_bytes: usize,
     /// `Retry-After`, for requests that are refused because there is too much to do.
     pub(crate) retry_later: FieldSection,
-}
-
-/// What the rest of the process has of a worker.
-pub(crate) struct Link {
-    pub(crate) queue: Arc<WakeQueue>,
-    pub(crate) counters: SlotRef,
-    command: AtomicU8,
-    orders: Mutex<Vec<Order>>,
-    has_orders: AtomicBool,
-}
-
-/// How long a worker is to go on; a higher command replaces a lower one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(crate) enum Command {
-    Run,
-    /// Others go on: leave the listeners to them, and drain.
-    Retire,
-    /// All end: keep the listeners for `drain_delay`, let nobody in any more, and drain.
-    Drain,
-    /// As `Drain`, at once.
-    DrainNow,
-    /// Cut what is open.
-    Stop,
-}
-
-impl Command {
-    pub(crate) fn from_number(number: u8) -> Option<Command> {
-        [
-            Command::Run,
-            Command::Retire,
-            Command::Drain,
-            Command::DrainNow,
-            Command::Stop,
-        ]
-        .into_iter()
-        .find(|command| *command as u8 == number)
-    }
-}
-
-/// A change to what a worker listens on.
-pub(crate) enum Order {
-    /// Serve these as well, which are another process's.
-    Adopt {
-        process: usize,
-        listeners: Vec<Listener>,
-    },
-    /// That process serves its own again.
-    Release { process: usize },
-}
-
-impl Link {
-    pub(crate) fn new(counters: SlotRef) -> Link {
-        Link {
-            queue: Arc::new(WakeQueue::default()),
-            counters,
-            command: AtomicU8::new(Command::Run as u8),
-            orders: Mutex::default(),
-            has_orders: AtomicBool::new(false),
-        }
-    }
-
-    pub(crate) fn command(&self, command: Command) {
-        self.command.fetch_max(command as u8, Ordering::AcqRel);
-        self.queue.wake_worker();
-    }
-
-    pub(crate) fn order(&self, order: Order) {
-        self.orders().push(order);
-        self.has_orders.store(true, Ordering::Release);
-        self.queue.wake_worker();
-    }
-
-    fn current(&self) -> Command {
-        Command::from_number(self.command.load(Ordering::Acquire)).unwrap_or(Command::Stop)
-    }
-
-    fn take_orders(&self) -> Vec<Order> {
-        if !self.has_orders.swap(false, Ordering::AcqRel) {
-            return Vec::new();
-        }
-        std::mem::take(&mut self.orders())
-    }
-
-    fn orders(&self) -> std::sync::MutexGuard<'_, Vec<Order>> {
-        // Nothing that can panic runs under this lock.
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// One read takes at most this much. Larger reads make uploads cheaper, up to about here.

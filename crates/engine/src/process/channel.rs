@@ -9,7 +9,7 @@ use rustix::net::{
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 
-use crate::worker::Command;
+use crate::link::Command;
 
 /// A connected Unix socket that keeps messages apart. It never blocks.
 pub(crate) struct Channel {
