@@ -118,6 +118,16 @@ impl Connection {
         }
     }
 
+    /// Whether it is in the midst of a request or a response, or of its end: what it has to do can
+    /// stand back behind new requests.
+    #[inline]
+    pub(crate) fn is_in_midst(&self) -> bool {
+        self.exchange.is_some()
+            || self.parts.is_some()
+            || self.pending.is_some()
+            || self.ending != Ending::Open
+    }
+
     /// What is held for it now.
     #[inline]
     pub(crate) fn holds(&self) -> usize {
