@@ -4,13 +4,14 @@ use crate::run::{self, Failure, cargo, command};
 
 /// Debian packages, each with who needs it.
 const PACKAGES: &[&str] = &[
-    "curl",       // black-box tests
-    "python3",    // black-box tests: http.client and raw sockets
-    "procps",     // looking at processes while working on tests and bench
-    "util-linux", // bench: taskset, prlimit
-    "g++",        // fuzz targets: libFuzzer is C++
-    "git",        // planted bugs, tidy
-    "wrk",        // black-box tests, bench
+    "curl",          // black-box tests
+    "python3",       // black-box tests: http.client and raw sockets
+    "python3-hpack", // differential tests of HPACK
+    "procps",        // looking at processes while working on tests and bench
+    "util-linux",    // bench: taskset, prlimit
+    "g++",           // fuzz targets: libFuzzer is C++
+    "git",           // planted bugs, tidy
+    "wrk",           // black-box tests, bench
 ];
 
 /// Programs installed by cargo: crate, version, how to ask for it.

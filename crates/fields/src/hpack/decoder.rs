@@ -1,0 +1,456 @@
+//! The decoder of field blocks.
+
+use std::ops::{ControlFlow, Range};
+
+use ajay_http::class;
+
+use super::{STATIC_LEN, TABLE_BYTES_INITIAL, error::HpackError, pattern, static_table};
+use crate::{
+    dynamic_table::{DynamicTable, Entry},
+    huffman, integer,
+    name::KnownName,
+};
+
+/// A field line of a block. The strings live until the sink returns.
+///
+/// Whether they consist of allowed bytes was found out once, when they came as literals: for a line
+/// from a table it is remembered. That is not judged here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DecodedField<'a> {
+    /// The name's id; such a name is in lower case.
+    pub known: Option<KnownName>,
+    /// The name.
+    pub name: &'a [u8],
+    /// The value.
+    pub value: &'a [u8],
+    /// Whether it is a literal that no intermediary may index (§6.2.3).
+    pub never_indexed: bool,
+    /// Whether the name is known, or a token without upper case (RFC 9113 §8.2).
+    pub is_name_valid: bool,
+    /// Whether every byte of the value may stand in a field value (RFC 9110 §5.5). It may still
+    /// begin or end with whitespace.
+    pub is_value_valid: bool,
+}
+
+impl DecodedField<'_> {
+    /// What it counts for limits on a field section (RFC 9113 §6.5.2, RFC 7541 §4.1).
+    #[inline]
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.name.len() + self.value.len() + crate::dynamic_table::ENTRY_OVERHEAD_BYTES
+    }
+}
+
+/// Takes the field lines of a block in order.
+pub trait FieldSink {
+    /// Takes one. After [`ControlFlow::Break`] it is not called again for this block; the block is
+    /// decoded to its end all the same, because that changes the dynamic table.
+    fn field(&mut self, field: DecodedField<'_>) -> ControlFlow<()>;
+}
+
+impl<F: FnMut(DecodedField<'_>) -> ControlFlow<()>> FieldSink for F {
+    #[inline]
+    fn field(&mut self, field: DecodedField<'_>) -> ControlFlow<()> {
+        self(field)
+    }
+}
+
+/// Where Huffman-encoded strings are decoded to. One serves any number of decoders, one after the
+/// other; it grows to 1.6 times the longest block.
+#[derive(Debug, Default)]
+pub struct Scratch(Vec<u8>);
+
+impl Scratch {
+    /// An empty one. Does not allocate.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Memory held.
+    #[must_use]
+    pub fn capacity_bytes(&self) -> usize {
+        self.0.capacity()
+    }
+
+    /// Gives memory beyond `bytes` back.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        self.0.truncate(bytes);
+        self.0.shrink_to(bytes);
+    }
+}
+
+/// The decoder of a connection's field blocks.
+///
+/// After an error the dynamic table means nothing, and the decoder must not be used again.
+#[derive(Debug)]
+pub struct Decoder {
+    table: DynamicTable,
+    scratch: Scratch,
+    /// What our SETTINGS say.
+    announced_bytes_max: u32,
+    /// What a size update may ask for: what we announced, or the initial size as long as the peer
+    /// need not know better.
+    allowed_bytes_max: u32,
+    /// The peer knows that its table must shrink, and has to say that it did.
+    is_update_due: bool,
+}
+
+impl Decoder {
+    /// A decoder for a peer to which our SETTINGS announce `table_bytes_max`; see
+    /// [`table_bytes_max`](Self::table_bytes_max). Does not allocate.
+    #[must_use]
+    pub fn new(table_bytes_max: u32) -> Self {
+        let announced_bytes_max = table_bytes_max.min(crate::dynamic_table::TABLE_BYTES_LIMIT);
+        Self {
+            table: DynamicTable::new(TABLE_BYTES_INITIAL),
+            scratch: Scratch::new(),
+            announced_bytes_max,
+            allowed_bytes_max: announced_bytes_max.max(TABLE_BYTES_INITIAL),
+            is_update_due: false,
+        }
+    }
+
+    /// What SETTINGS_HEADER_TABLE_SIZE must say: what was asked for, but 65 535 at most.
+    #[must_use]
+    pub const fn table_bytes_max(&self) -> u32 {
+        self.announced_bytes_max
+    }
+
+    /// The peer has acknowledged our SETTINGS. If they allow less than the initial size, its next
+    /// block must begin with a size update (RFC 9113 §4.3.1).
+    pub fn settings_acknowledged(&mut self) {
+        self.allowed_bytes_max = self.announced_bytes_max;
+        self.is_update_due = self.table.bytes_max() > self.allowed_bytes_max;
+    }
+
+    /// The dynamic table.
+    #[must_use]
+    pub const fn table(&self) -> &DynamicTable {
+        &self.table
+    }
+
+    /// Memory held, used or not.
+    #[must_use]
+    pub fn capacity_bytes(&self) -> usize {
+        self.table.capacity_bytes() + self.scratch.capacity_bytes()
+    }
+
+    /// Decodes a whole field block and gives its lines to `sink`.
+    ///
+    /// # Errors
+    /// The block breaks a rule; lines before that place were given to the sink.
+    pub fn decode(&mut self, block: &[u8], sink: &mut impl FieldSink) -> Result<(), HpackError> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let result = self.decode_with(&mut scratch, block, sink);
+        self.scratch = scratch;
+        result
+    }
+
+    /// As [`decode`](Self::decode), with a scratch buffer that many decoders share.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_with(
+        &mut self,
+        scratch: &mut Scratch,
+        block: &[u8],
+        sink: &mut impl FieldSink,
+    ) -> Result<(), HpackError> {
+        let mut sink = Gate::new(sink);
+        let mut rest = self.size_updates(block)?;
+        while let Some(&first) = rest.first() {
+            rest = if first & pattern::INDEXED != 0 {
+                self.indexed(rest, &mut sink)?
+            } else if first & pattern::INCREMENTAL != 0 {
+                self.literal(rest, Indexing::Incremental, &mut scratch.0, &mut sink)?
+            } else if first & pattern::SIZE_UPDATE != 0 {
+                return Err(HpackError::SizeUpdateAfterField);
+            } else if first & pattern::NEVER_INDEXED != 0 {
+                self.literal(rest, Indexing::Never, &mut scratch.0, &mut sink)?
+            } else {
+                self.literal(rest, Indexing::Without, &mut scratch.0, &mut sink)?
+            };
+        }
+        Ok(())
+    }
+
+    /// Dynamic table size updates (§6.3) at the start of a block: two at most, for the smallest size
+    /// since the last block and the one it has now (§4.2).
+    #[inline]
+    fn size_updates<'a>(&mut self, block: &'a [u8]) -> Result<&'a [u8], HpackError> {
+        let mut rest = block;
+        let mut count = 0;
+        while let Some(&first) = rest.first()
+            && first >> pattern::SIZE_UPDATE_PREFIX
+                == pattern::SIZE_UPDATE >> pattern::SIZE_UPDATE_PREFIX
+        {
+            let (size, after) = integer::decode(rest, pattern::SIZE_UPDATE_PREFIX)?;
+            rest = after;
+            count += 1;
+            if count > 2 {
+                return Err(HpackError::SizeUpdatesTooMany);
+            }
+            match u32::try_from(size) {
+                Ok(size) if size <= self.allowed_bytes_max => self.table.set_bytes_max(size),
+                _ => return Err(HpackError::SizeUpdateTooLarge),
+            }
+            self.is_update_due = false;
+        }
+        if self.is_update_due {
+            return Err(HpackError::SizeUpdateMissing);
+        }
+        Ok(rest)
+    }
+
+    /// An indexed field line (§6.1).
+    #[inline]
+    fn indexed<'a>(
+        &mut self,
+        input: &'a [u8],
+        sink: &mut Gate<'_, impl FieldSink>,
+    ) -> Result<&'a [u8], HpackError> {
+        let (index, rest) = index(input, pattern::INDEXED_PREFIX)?;
+        if let Some(entry) = static_table::get(index) {
+            sink.pass(|| DecodedField {
+                known: Some(entry.name),
+                name: entry.name.as_str().as_bytes(),
+                value: entry.value,
+                never_indexed: false,
+                is_name_valid: true,
+                is_value_valid: true,
+            });
+            return Ok(rest);
+        }
+        if index == 0 {
+            return Err(HpackError::IndexZero);
+        }
+        let entry = self.dynamic(index)?;
+        sink.pass(|| DecodedField {
+            known: entry.known,
+            name: entry.name,
+            value: entry.value,
+            never_indexed: false,
+            is_name_valid: entry.is_name_valid,
+            is_value_valid: entry.is_value_valid,
+        });
+        Ok(rest)
+    }
+
+    /// A literal field line (§6.2).
+    fn literal<'a>(
+        &mut self,
+        input: &'a [u8],
+        indexing: Indexing,
+        scratch: &mut Vec<u8>,
+        sink: &mut Gate<'_, impl FieldSink>,
+    ) -> Result<&'a [u8], HpackError> {
+        let prefix_bits = match indexing {
+            Indexing::Incremental => pattern::INCREMENTAL_PREFIX,
+            Indexing::Without | Indexing::Never => pattern::NOT_INDEXED_PREFIX,
+        };
+        let (index, rest) = index(input, prefix_bits)?;
+        let (name, rest) = match index {
+            0 => {
+                let (text, rest) = string(rest, scratch, 0)?;
+                (Name::Literal(text), rest)
+            }
+            _ => (self.indexed_name(index, scratch)?, rest),
+        };
+        let value_start = match &name {
+            Name::Literal(name) => name.scratch_end(),
+            Name::Unknown { len, .. } => *len,
+            Name::Known(_) => 0,
+        };
+        let (value, rest) = string(rest, scratch, value_start)?;
+
+        let (known, name, is_name_valid) = match name {
+            Name::Known(known) => (Some(known), known.as_str().as_bytes(), true),
+            Name::Unknown { len, is_valid } => {
+                (None, scratch.get(..len).unwrap_or_default(), is_valid)
+            }
+            Name::Literal(text) => {
+                let name = text.bytes(scratch);
+                let known = KnownName::from_name(name);
+                (known, name, known.is_some() || is_lower_token(name))
+            }
+        };
+        let entry = Entry {
+            known,
+            name,
+            value: value.bytes(scratch),
+            is_name_valid,
+            is_value_valid: value.is_field_value(),
+        };
+        sink.pass(|| DecodedField {
+            known,
+            name,
+            value: entry.value,
+            never_indexed: indexing == Indexing::Never,
+            is_name_valid,
+            is_value_valid: entry.is_value_valid,
+        });
+        if indexing == Indexing::Incremental {
+            self.table.insert(&entry);
+        }
+        Ok(rest)
+    }
+
+    /// The name of an entry. An unknown one of the dynamic table is copied to the scratch buffer,
+    /// because inserting the new entry may evict the old one (§4.4).
+    fn indexed_name<'a>(
+        &self,
+        index: usize,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Name<'a>, HpackError> {
+        if let Some(entry) = static_table::get(index) {
+            return Ok(Name::Known(entry.name));
+        }
+        let entry = self.dynamic(index)?;
+        if let Some(known) = entry.known {
+            return Ok(Name::Known(known));
+        }
+        let len = entry.name.len();
+        if scratch.len() < len {
+            scratch.resize(len, 0);
+        }
+        if let Some(place) = scratch.get_mut(..len) {
+            place.copy_from_slice(entry.name);
+        }
+        Ok(Name::Unknown {
+            len,
+            is_valid: entry.is_name_valid,
+        })
+    }
+
+    #[inline]
+    fn dynamic(&self, index: usize) -> Result<Entry<'_>, HpackError> {
+        index
+            .checked_sub(STATIC_LEN + 1)
+            .and_then(|age| self.table.get(age))
+            .ok_or(HpackError::IndexOutOfRange)
+    }
+}
+
+/// Whether a literal enters the dynamic table (§6.2).
+#[derive(Clone, Copy, PartialEq)]
+enum Indexing {
+    Incremental,
+    Without,
+    Never,
+}
+
+/// The name of a literal field line.
+enum Name<'a> {
+    Known(KnownName),
+    /// Of the dynamic table; the first bytes of the scratch buffer.
+    Unknown {
+        len: usize,
+        is_valid: bool,
+    },
+    Literal(Text<'a>),
+}
+
+/// A string literal.
+enum Text<'a> {
+    /// As it stands in the block.
+    Plain(&'a [u8]),
+    /// Where it was decoded to in the scratch buffer.
+    Decoded {
+        range: Range<usize>,
+        is_field_value: bool,
+    },
+}
+
+impl<'a> Text<'a> {
+    /// How much of the scratch buffer is taken up.
+    fn scratch_end(&self) -> usize {
+        match self {
+            Self::Plain(_) => 0,
+            Self::Decoded { range, .. } => range.end,
+        }
+    }
+
+    #[inline]
+    fn bytes<'b>(&self, scratch: &'b [u8]) -> &'b [u8]
+    where
+        'a: 'b,
+    {
+        match self {
+            Self::Plain(bytes) => bytes,
+            Self::Decoded { range, .. } => scratch.get(range.clone()).unwrap_or_default(),
+        }
+    }
+
+    #[inline]
+    fn is_field_value(&self) -> bool {
+        match self {
+            Self::Plain(bytes) => class::is_field_value(bytes),
+            Self::Decoded { is_field_value, .. } => *is_field_value,
+        }
+    }
+}
+
+/// A string literal (§5.2).
+#[inline]
+fn string<'a>(
+    input: &'a [u8],
+    scratch: &mut Vec<u8>,
+    scratch_start: usize,
+) -> Result<(Text<'a>, &'a [u8]), HpackError> {
+    let is_huffman = input
+        .first()
+        .is_some_and(|first| first & pattern::HUFFMAN != 0);
+    let (len, rest) = integer::decode(input, pattern::STRING_PREFIX)?;
+    let (text, rest) = usize::try_from(len)
+        .ok()
+        .and_then(|len| rest.split_at_checked(len))
+        .ok_or(HpackError::Truncated)?;
+    if !is_huffman {
+        return Ok((Text::Plain(text), rest));
+    }
+    let decoded = huffman::decode(text, scratch, scratch_start)?;
+    let text = Text::Decoded {
+        range: scratch_start..decoded.end,
+        is_field_value: decoded.is_field_value,
+    };
+    Ok((text, rest))
+}
+
+/// An index. One that no address space holds is out of range.
+#[inline]
+fn index(input: &[u8], prefix_bits: u32) -> Result<(usize, &[u8]), HpackError> {
+    let (index, rest) = integer::decode(input, prefix_bits)?;
+    let index = usize::try_from(index).map_err(|_| HpackError::IndexOutOfRange)?;
+    Ok((index, rest))
+}
+
+/// Whether a name is a token without upper case (RFC 9113 §8.2).
+fn is_lower_token(name: &[u8]) -> bool {
+    class::is_token(name) && !name.iter().any(u8::is_ascii_uppercase)
+}
+
+/// A sink until it has said that it wants no more.
+struct Gate<'a, S> {
+    sink: &'a mut S,
+    is_open: bool,
+}
+
+impl<'a, S: FieldSink> Gate<'a, S> {
+    fn new(sink: &'a mut S) -> Self {
+        Self {
+            sink,
+            is_open: true,
+        }
+    }
+
+    #[inline]
+    fn pass<'b>(&mut self, field: impl FnOnce() -> DecodedField<'b>) {
+        if self.is_open {
+            self.is_open = self.sink.field(field()).is_continue();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
