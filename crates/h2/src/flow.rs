@@ -91,13 +91,17 @@ impl ReceiveWindow {
         }
     }
 
-    /// Gives back bytes that were used, and grows the window to `size` if that is larger. Returns
-    /// the increment that is to be told, once it is half of the window: an update for every frame
-    /// would cost more than it gives.
+    /// Gives back bytes that were used.
     #[inline]
-    pub(crate) fn release(&mut self, len: u32, size: u32) -> Option<u32> {
+    pub(crate) fn release(&mut self, len: u32) {
         let outstanding = self.size - self.available - self.released;
         self.released += len.min(outstanding);
+    }
+
+    /// The increment that is to be told, once it is half of the window: an update for every frame
+    /// would cost more than it gives. The window grows to `size` with it, if that is larger.
+    #[inline]
+    pub(crate) fn update(&mut self, size: u32) -> Option<u32> {
         let size = size.max(self.size);
         let increment = self.released + (size - self.size);
         if increment < size / 2 || increment == 0 {

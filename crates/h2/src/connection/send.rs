@@ -349,11 +349,15 @@ impl Connection {
         let size = self.tuner.stream();
         if let Some(stream) = self.streams.get_mut(key)
             && stream.is_receiving()
-            // What will not come needs no window.
-            && !stream.fits_window()
-            && let Some(increment) = stream.receive_window.release(len, size)
         {
-            frame::write_window_update(key.id(), increment, out);
+            stream.receive_window.release(len);
+            // What will not come needs no window. Padding may take more than there seemed to be, but
+            // it is given back as it comes, and then this is asked again.
+            if !stream.fits_window()
+                && let Some(increment) = stream.receive_window.update(size)
+            {
+                frame::write_window_update(key.id(), increment, out);
+            }
         }
         if self.tuner.release(len, self.windows_max) && !self.is_closed() {
             frame::write_ping(0, PROBE, out);
@@ -363,7 +367,8 @@ impl Connection {
     #[inline]
     pub(super) fn release_connection(&mut self, len: u32, out: &mut Vec<u8>) {
         let size = self.tuner.connection();
-        if let Some(increment) = self.receive_window.release(len, size)
+        self.receive_window.release(len);
+        if let Some(increment) = self.receive_window.update(size)
             && !self.is_closed()
         {
             frame::write_window_update(0, increment, out);

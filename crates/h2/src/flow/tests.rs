@@ -20,8 +20,10 @@ fn a_send_window_may_become_negative_but_not_too_large() {
 fn updates_come_in_halves() {
     let mut window = ReceiveWindow::new(100);
     assert!(window.receive(60));
-    assert_eq!(window.release(49, 100), None);
-    assert_eq!(window.release(1, 100), Some(50));
+    window.release(49);
+    assert_eq!(window.update(100), None);
+    window.release(1);
+    assert_eq!(window.update(100), Some(50));
     assert_eq!(window.available(), 90);
     assert!(window.receive(90) && !window.receive(1));
 }
@@ -29,9 +31,11 @@ fn updates_come_in_halves() {
 #[test]
 fn only_what_came_is_given_back() {
     let mut window = ReceiveWindow::new(100);
-    assert_eq!(window.release(1000, 100), None);
+    window.release(1000);
+    assert_eq!(window.update(100), None);
     assert!(window.receive(50));
-    assert_eq!(window.release(1000, 100), Some(50));
+    window.release(1000);
+    assert_eq!(window.update(100), Some(50));
     assert_eq!(window.available(), 100);
 }
 
@@ -39,9 +43,10 @@ fn only_what_came_is_given_back() {
 fn a_window_grows_with_its_update() {
     let mut window = ReceiveWindow::new(100);
     assert!(window.receive(10));
-    assert_eq!(window.release(10, 200), Some(110));
+    window.release(10);
+    assert_eq!(window.update(200), Some(110));
     assert_eq!(window.available(), 200);
-    assert_eq!(window.release(0, 50), None, "it never shrinks");
+    assert_eq!(window.update(50), None, "it never shrinks");
 }
 
 #[test]
