@@ -75,7 +75,7 @@ impl Connection {
         if payload.len() != 4 {
             return Err(Violation::RstStreamLength);
         }
-        if header.stream > self.last_stream {
+        if self.is_never_opened(header.stream) {
             return Err(Violation::RstStreamOnIdle);
         }
         let code = ErrorCode(frame::number(payload));
@@ -195,7 +195,7 @@ impl Connection {
         if payload.len() != 4 {
             return Err(Violation::WindowUpdateLength);
         }
-        if header.stream > self.last_stream {
+        if header.stream != 0 && self.is_never_opened(header.stream) {
             return Err(Violation::WindowUpdateOnIdle);
         }
         self.spend(config, Kind::WindowUpdates)?;

@@ -159,7 +159,7 @@ impl Connection {
             return Err(Violation::PaddingTooLong);
         };
         let ends_stream = header.has(flag::END_STREAM);
-        if header.stream > self.last_stream {
+        if self.is_never_opened(header.stream) {
             return Err(Violation::DataOnIdle);
         }
         let key = self.find_open(header.stream);
@@ -644,6 +644,13 @@ impl Connection {
         self.decoder
             .decode_with(&mut self.scratch, bytes, &mut sink)
             .map_err(|_| Violation::FieldBlockInvalid)
+    }
+
+    /// Whether a stream is idle: those with even identifiers, which only we could open, always are
+    /// (§5.1.1).
+    #[inline]
+    pub(super) const fn is_never_opened(&self, id: u32) -> bool {
+        id > self.last_stream || id.is_multiple_of(2)
     }
 
     /// Finds a stream that is not over for the peer.

@@ -28,6 +28,16 @@ pub(crate) const VECTORS: &[Vector] = &[
     // §5.1, idle.
     (&[b"\0\0\x01\0\0\0\0\0\x01a"], "!DataOnIdle"),
     (&[GET_1, b"\0\0\x01\0\0\0\0\0\x03a"], "1:GET /; !DataOnIdle"),
+    // Even streams are always idle: we open none.
+    (&[GET_3, b"\0\0\x01\0\0\0\0\0\x02a"], "3:GET /; !DataOnIdle"),
+    (
+        &[GET_3, b"\0\0\x04\x03\0\0\0\0\x02\0\0\0\x08"],
+        "3:GET /; !RstStreamOnIdle",
+    ),
+    (
+        &[GET_3, b"\0\0\x04\x08\0\0\0\0\x02\0\0\0\x01"],
+        "3:GET /; !WindowUpdateOnIdle",
+    ),
     // §5.1, half-closed (remote): the response to 1 waits for nothing, so it is over.
     (&[GET_1, GET_1], "1:GET /; !HeadersAfterClose"),
     (
@@ -130,6 +140,17 @@ pub(crate) const LIMITS: &[Vector] = &[
     (
         &[POST_1, POST_3, GET_5],
         "1:POST /…; 3:POST /…; 5!TooManyStreams",
+    ),
+    // §4.3: what is refused is decoded: stream 7 uses what stood in the table before it.
+    (
+        &[
+            POST_1,
+            POST_3,
+            b"\0\0\x06\x01\x05\0\0\0\x05\x82\x84\x86\x41\x01b",
+            END_1,
+            b"\0\0\x04\x01\x05\0\0\0\x07\x82\x84\x86\xbf",
+        ],
+        "1:POST /; 3:POST /…; 5!TooManyStreams; 7:GET /",
     ),
     (
         &[POST_1, POST_3, END_1, GET_5],
