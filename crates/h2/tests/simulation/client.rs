@@ -508,6 +508,12 @@ impl Client {
                 None => panic!("stream {id} has no end"),
             }
         }
+        // All content was given back, but for less than half a window.
+        assert!(
+            self.window > 65_535 / 2,
+            "{} is left of the window",
+            self.window
+        );
         if let Some((last, _)) = self.last_goaway {
             assert!(
                 last >= self.next_id.saturating_sub(2),
