@@ -292,14 +292,14 @@ impl Connection {
             content: data.content - len as u32,
             ..data
         });
-        let is_wanted = self
-            .streams
-            .get(data.key)
-            .is_some_and(|stream| matches!(stream.receive, StreamReceive::Content { .. }));
-        if !is_wanted {
+        let stream = self.streams.get_mut(data.key);
+        let Some(stream) =
+            stream.filter(|stream| matches!(stream.receive, StreamReceive::Content { .. }))
+        else {
             self.release_connection(len as u32, out);
             return Progress::Used(len);
-        }
+        };
+        stream.received_at = self.now;
         let event = Event::Data {
             key: data.key,
             data: piece,

@@ -424,3 +424,52 @@ fn long_heads_are_continued() {
     let lines = wire::fields(&mut server.decoder, &whole);
     assert!(lines.contains(&("x-long".to_owned(), long.into_bytes())));
 }
+
+#[test]
+fn nothing_follows_the_end_of_a_request_that_is_being_answered() {
+    for late in [frame(0, 0, 1, b"x"), frame(1, 5, 1, b"\0\x01x\x01y")] {
+        let mut server = Server::new();
+        let key = server.request(1, "GET", true);
+        let seen = server.receive(&late);
+        let [Seen::Other(Event::Reset { key: reset, cause })] = seen[..] else {
+            panic!("{seen:?}");
+        };
+        assert_eq!(reset, key);
+        let ResetCause::Violation(violation) = cause else {
+            panic!("{cause:?}");
+        };
+        let code = ErrorCode::STREAM_CLOSED;
+        assert_eq!(violation.effect(), Effect::Stream(code));
+        assert_eq!(server.frames(), [plain(3, 1, b"\0\0\0\x05")]);
+        let payload = b"\x82\x84\x86\x01\x01a";
+        assert_eq!(
+            server.receive(&frame(1, 5, 3, payload)).len(),
+            1,
+            "the connection goes on"
+        );
+    }
+}
+
+#[test]
+fn what_follows_a_reset_of_the_peers_is_an_error_of_the_stream() {
+    let mut server = Server::new();
+    let key = server.request(1, "POST", false);
+    server.receive(&frame(3, 0, 1, b"\0\0\0\x08"));
+    let violation = Violation::DataOnClosed;
+    let rejected = Seen::Other(Event::Rejected {
+        stream: 1,
+        violation,
+    });
+    assert_eq!(
+        server.receive(&frame(0, 0, 1, b"x")),
+        [rejected],
+        "its handler still runs"
+    );
+    server.connection.stream_done(key, &mut server.out);
+    assert_eq!(
+        server.receive(&frame(0, 0, 1, b"x")),
+        [],
+        "it was answered once"
+    );
+    assert_eq!(server.frames(), [plain(3, 1, b"\0\0\0\x05")]);
+}
