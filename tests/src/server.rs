@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -148,6 +148,28 @@ impl Server {
             child,
             address,
             stderr,
+            control: None,
+            exited: false,
+        }
+    }
+
+    /// Starts another program that writes its standard error elsewhere, and waits until it listens
+    /// on this path.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn start_deaf(mut command: Command, stderr: Stdio, path: &Path) -> Server {
+        let mut child = spawn(command.stdin(Stdio::null()).stderr(stderr));
+        wait_for("a listener", || {
+            if let Ok(Some(status)) = child.try_wait() {
+                panic!("the program ended with {status}");
+            }
+            std::os::unix::net::UnixStream::connect(path).ok()
+        });
+        Server {
+            child,
+            address: Address::Unix(path.to_owned()),
+            stderr: Stderr::none(),
             control: None,
             exited: false,
         }
@@ -315,6 +337,10 @@ impl Drop for Server {
             return;
         }
         if std::thread::panicking() {
+            // One that is stopped would never learn that its master is gone.
+            for pid in self.processes() {
+                signal(pid, Signal::KILL);
+            }
             let _ = self.child.kill();
             let _ = self.child.wait();
             let text = self.stderr.complete();
@@ -348,6 +374,13 @@ impl Stderr {
         Stderr {
             text,
             thread: Some(thread),
+        }
+    }
+
+    fn none() -> Stderr {
+        Stderr {
+            text: Arc::default(),
+            thread: None,
         }
     }
 

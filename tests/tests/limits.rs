@@ -278,6 +278,41 @@ fn content_that_waits_is_bounded_in_sum() {
     assert_eq!(server.counter("requests_refused_memory"), 0);
 }
 
+/// A reader in a task of its own takes what it has while nothing more is read for it. All that is left stands in
+/// the kernel then, and nothing but the server itself can go on.
+#[test]
+fn uploads_that_were_held_back_go_on() {
+    let mut server = server(&[
+        "buffered_bytes_max=100000",
+        "content_buffer_bytes_max=200000",
+        "content_timeout=8000",
+    ]);
+    let content = ajay_blackbox::pattern(500_000);
+    let mut clients: Vec<Client> = (0..6).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.send(format!(
+            "POST /read-elsewhere?pause=150 HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+            content.len()
+        ));
+    }
+    // All are let in while nothing is held yet.
+    server.wait_counter("requests", 6);
+    let uploads: Vec<_> = clients
+        .into_iter()
+        .map(|mut client| {
+            let content = content.clone();
+            std::thread::spawn(move || {
+                client.send(content);
+                client.response().text().to_owned()
+            })
+        })
+        .collect();
+    for upload in uploads {
+        let text = upload.join().unwrap_or_default();
+        assert!(text.starts_with("500000 "), "{text}");
+    }
+}
+
 /// Out of descriptors: the server says so, serves whom it has, does not spin, and recovers.
 #[test]
 fn running_out_of_descriptors_is_survived() {

@@ -257,11 +257,14 @@ fn nothing_outlives_a_master_that_is_killed() {
         client.get("/slow?ms=400", "");
     }
     std::thread::sleep(Duration::from_millis(100));
+    let started = Instant::now();
     server.signal(Signal::KILL);
     for client in &mut clients {
         assert_eq!(client.response().text(), "slow\n");
     }
     wait_for("their end", || is_gone(&pids).then_some(()));
+    // In order, and not when what guards against processes that hang ends them.
+    assert!(started.elapsed() < Duration::from_secs(5));
     assert_eq!(server.wait().code, None);
 }
 
@@ -458,4 +461,25 @@ fn a_process_that_is_killed_again_and_again_comes_back() {
     }
     wait_for("both", || (server.processes().len() == 2).then_some(()));
     assert_eq!(server.connect().fetch("/hello").status, 200);
+}
+
+/// A process whose master dies before it has even looked is no master itself.
+#[test]
+fn a_process_that_comes_too_late_does_not_become_a_master() {
+    for _ in 0..8 {
+        let server = server(&[]);
+        let before = server.processes();
+        // Its successors are started at once, and the master is gone before they are up.
+        for pid in &before {
+            signal(*pid, Signal::KILL);
+        }
+        let successors = wait_for("successors", || {
+            let now = server.processes();
+            let is_new = now.iter().any(|pid| !before.contains(pid));
+            is_new.then_some(now)
+        });
+        server.signal(Signal::KILL);
+        wait_for("their end", || is_gone(&successors).then_some(()));
+        assert_eq!(server.wait().code, None);
+    }
 }

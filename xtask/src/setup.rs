@@ -12,6 +12,9 @@ const PACKAGES: &[&str] = &[
     "g++",           // fuzz targets: libFuzzer is C++
     "git",           // planted bugs, tidy
     "wrk",           // black-box tests, bench
+    "strace",        // black-box tests: system calls that fail
+    "faketime",      // black-box tests: a clock that jumps
+    "iproute2",      // attack: what the kernel holds for a connection
 ];
 
 /// Programs installed by cargo: crate, version, how to ask for it.

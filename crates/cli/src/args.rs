@@ -18,6 +18,7 @@ Examples:
   ajayserver                                    200 OK to everything on localhost:8080
   ajayserver --listen :80 --body 'Back at noon' one page for everyone
   ajayserver --listen unix:/run/a.sock          behind another server
+  ajayserver --listen :80 --user www-data      bound as root, run as somebody else
   ajayserver --head-timeout 5s --idle-timeout off
   ajayserver --processes 2                      a crash costs one process its requests
   ajayserver counters 1234                      what server 1234 has done so far
@@ -38,8 +39,8 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) task: Option<Task>,
 
-    /// Address and port, `:PORT` for every address, or `unix:PATH`; may be repeated
-    /// [default: 127.0.0.1:8080 and [::1]:8080]
+    /// Address and port, `:PORT` for every address, `unix:PATH`, or `systemd[:NAME]` for sockets
+    /// that systemd passes; may be repeated [default: 127.0.0.1:8080 and [::1]:8080]
     #[arg(long, short, value_name = "ADDRESS")]
     pub(crate) listen: Vec<String>,
 
@@ -54,6 +55,10 @@ pub(crate) struct Args {
     /// Pin each worker to a CPU
     #[arg(long)]
     pin_workers: bool,
+
+    /// Whom to run as once the addresses are bound; needs root
+    #[arg(long, short, value_name = "NAME[:GROUP]")]
+    user: Option<String>,
 
     /// What to answer
     #[arg(long, short, value_name = "TEXT", default_value = "OK")]
@@ -168,6 +173,11 @@ limits! {
     /// Requests on one connection; then: close [default: off]
     requests_per_connection_max: Switch<u32> = count_u32, "N|off", "Limits", Switch::into_option;
 
+    /// Blocking work that runs at a time [default: 64]
+    blocking_threads_max: usize = units::number::<usize>, "N", "Limits", std::convert::identity;
+    /// Blocking work that waits; more: 503 [default: 1024]
+    blocking_queue_max: usize = units::number::<usize>, "N", "Limits", std::convert::identity;
+
     /// From accept to the first byte; then: close [default: 10s]
     first_byte_timeout: Time = time, "TIME|off", "Deadlines", Switch::into_option;
     /// From a head's first byte to its last; then: 408 [default: 10s]
@@ -220,6 +230,9 @@ impl Args {
         }
         if let Some(threads) = self.threads {
             builder = builder.threads(threads.into());
+        }
+        if let Some(user) = &self.user {
+            builder = builder.user(user);
         }
         if self.no_server_name {
             builder = builder.server_name(None);

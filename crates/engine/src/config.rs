@@ -20,6 +20,9 @@ pub struct Config {
     /// Pin worker *n* to the *n*-th CPU of the process's affinity mask. Default: off, because a
     /// pinned worker cannot move away from a CPU that something else keeps busy.
     pub pin_workers: bool,
+    /// Whom to run as once the addresses are bound: `NAME`, `NAME:GROUP` or `UID:GID`. Default:
+    /// whoever started the process.
+    pub user: Option<String>,
     /// Bounds on what one request may occupy.
     pub limits: Limits,
     /// Bounds on connections and on what is buffered for them.
@@ -28,6 +31,8 @@ pub struct Config {
     pub deadlines: Deadlines,
     /// Options of the sockets.
     pub sockets: SocketOptions,
+    /// Bounds on blocking work.
+    pub blocking: BlockingLimits,
     /// Send `Date` (RFC 9110 §6.6.1). Default: on; a server with a clock must.
     pub send_date: bool,
     /// The value of `Server` (RFC 9110 §10.2.4), or none to leave the field out.
@@ -45,10 +50,12 @@ impl Default for Config {
             processes: Processes::Exactly(1),
             threads: Threads::Auto,
             pin_workers: false,
+            user: None,
             limits: Limits::default(),
             connections: ConnectionLimits::default(),
             deadlines: Deadlines::default(),
             sockets: SocketOptions::default(),
+            blocking: BlockingLimits::default(),
             send_date: true,
             server_name: Some("ajayserver"),
             half_close: false,
@@ -238,6 +245,29 @@ impl Default for SocketOptions {
             tcp_keepalive: Some(Duration::from_secs(60)),
             notsent_lowat: Some(64 * 1024),
             ipv6_only: true,
+        }
+    }
+}
+
+/// Bounds on what handlers give to [`blocking`](crate::blocking).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct BlockingLimits {
+    /// Closures that run at a time in this process, each on a thread; 0 counts as 1. Default: 64.
+    /// They wait for disks, locks and other servers rather than for a CPU, so there are many more
+    /// than CPUs; 64 requests keep a disk or a database busy, and their stacks cost a few MiB.
+    pub blocking_threads_max: usize,
+    /// Closures that wait for a thread. One more is refused. Default: 1024: at 10 ms each the
+    /// last of them begins after 160 ms, at a second each after 16 s, still within
+    /// `handler_timeout`.
+    pub blocking_queue_max: usize,
+}
+
+impl Default for BlockingLimits {
+    fn default() -> BlockingLimits {
+        BlockingLimits {
+            blocking_threads_max: 64,
+            blocking_queue_max: 1024,
         }
     }
 }

@@ -40,7 +40,7 @@ pub(crate) struct Connection {
     pub(crate) starving: Starving,
     /// The exchange's waker was used, and the exchange has not been looked at since.
     pub(crate) woken: bool,
-    /// Stands in the worker's list of connections with work left.
+    /// Stands in a list of the worker's, of connections with work left.
     pub(crate) queued: bool,
     pub(crate) clock: Clock,
     pub(crate) requests: u32,

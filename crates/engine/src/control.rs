@@ -15,9 +15,10 @@ use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::handle::{Control, Shared};
-use crate::process::{Channel, Message, adopt};
+use crate::link::{Command, Order};
+use crate::listener::Listener;
+use crate::process::{Channel, Message};
 use crate::start::StartError;
-use crate::worker::{Command, Order};
 
 /// Ends the thread when it is dropped.
 pub(crate) struct Watch {
@@ -175,10 +176,13 @@ impl Watcher {
             Message::Adopt {
                 process,
                 thread,
-                address,
+                outlive_us,
             } => {
-                let mut addresses = self.shared.addresses.clone();
-                match adopt(&mut addresses, address as usize, sockets) {
+                let listeners = sockets.into_iter().map(|socket| {
+                    let (_, listener) = Listener::adopt(socket, outlive_us)?;
+                    Ok(listener)
+                });
+                match listeners.collect::<io::Result<Vec<_>>>() {
                     Ok(listeners) => links[thread as usize % links.len()].order(Order::Adopt {
                         process: process as usize,
                         listeners,

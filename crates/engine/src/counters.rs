@@ -95,6 +95,8 @@ counters! {
     HandlerPanics => "handler_panics",
     /// Responses a handler built wrongly (answered 500).
     ResponseMisuse => "response_misuse",
+    /// Closures refused because the blocking pool's queue was full.
+    BlockingRefused => "blocking_refused",
     /// Response streams that failed or were dropped before their end.
     ResponsesAborted => "responses_aborted",
     /// Connections cut at the end of a drain.

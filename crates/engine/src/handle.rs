@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use tokio::sync::Notify;
 
 use crate::counters::CountersSnapshot;
+use crate::link::{Command, Link};
 use crate::listener::ListenAddr;
 use crate::mapping::Mapping;
 use crate::process::{Channel, Message};
-use crate::worker::{Command, Link};
+use crate::systemd::Notifier;
 
 /// Controls a running engine from any thread.
 ///
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) addresses: Vec<ListenAddr>,
     pub(crate) control: Control,
     is_draining: AtomicBool,
+    notifier: Notifier,
 }
 
 /// Who carries out what a handle asks for.
@@ -88,17 +90,26 @@ impl Shared {
         mapping: Arc<Mapping>,
         addresses: Vec<ListenAddr>,
         control: Control,
+        notifier: Notifier,
     ) -> Arc<Shared> {
         Arc::new(Shared {
             mapping,
             addresses,
             control,
             is_draining: AtomicBool::new(false),
+            notifier,
         })
     }
 
+    /// All workers run.
+    pub(crate) fn ready(&self) {
+        self.notifier.ready(Addresses(&self.addresses));
+    }
+
     pub(crate) fn set_draining(&self) {
-        self.is_draining.store(true, Ordering::Release);
+        if !self.is_draining.swap(true, Ordering::AcqRel) {
+            self.notifier.stopping();
+        }
     }
 
     /// Commands the workers of this process only.
@@ -166,5 +177,20 @@ impl fmt::Debug for Handle {
         f.debug_struct("Handle")
             .field("local_addrs", &self.shared.addresses)
             .finish_non_exhaustive()
+    }
+}
+
+/// Addresses with commas between them.
+pub(crate) struct Addresses<'a>(pub(crate) &'a [ListenAddr]);
+
+impl fmt::Display for Addresses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, address) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            address.fmt(f)?;
+        }
+        Ok(())
     }
 }

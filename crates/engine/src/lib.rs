@@ -12,13 +12,17 @@
 //! | `process` | several processes: the master, and how a process joins it |
 //! | `mapping`, `counters`, `histogram` | memory that all processes share |
 //! | `admission` | bounds on connections |
-//! | `control`, `handle` | signals, commands |
+//! | `control`, `handle`, `link` | signals, and how workers are commanded |
 //! | `listener` | sockets that accept |
+//! | `systemd` | sockets that systemd passes, and what it is told |
+//! | `inherit` | descriptors that the process was started with |
 //! | `reactor` | the worker's epoll instance, nested in tokio's |
 //! | `worker` | the turn: accept, read, handle, write, fire deadlines, drain |
 //! | `session` | one HTTP/1 connection: drives `ajay-h1` |
 //! | `exchange` | slots for handlers that did not finish at once, and their wakers |
 //! | `deadline` | the bucketed wheel |
+//! | `privileges` | from root to the user that the server runs as |
+//! | `blocking` | threads for what must not stop a worker |
 //! | `request`, `content`, `response`, `body` | what applications see |
 
 // The exceptions are `reactor` and `inherit`, where safety rests on who owns a descriptor, and
@@ -27,6 +31,7 @@
 
 mod accept;
 mod admission;
+mod blocking;
 mod body;
 pub mod config;
 mod connection;
@@ -38,12 +43,14 @@ mod exchange;
 mod handle;
 mod histogram;
 mod inherit;
+mod link;
 mod listener;
 mod mapping;
 mod memory;
 mod observer;
 mod outbox;
 mod pool;
+mod privileges;
 mod process;
 mod reactor;
 mod request;
@@ -51,8 +58,10 @@ mod response;
 mod service;
 mod session;
 mod start;
+mod systemd;
 mod worker;
 
+pub use blocking::{BlockingError, blocking};
 pub use body::{Body, BodyWriter, BoxError, StreamClosed};
 pub use config::Config;
 pub use content::{Content, ContentError};
@@ -61,6 +70,7 @@ pub use handle::Handle;
 pub use histogram::HistogramSnapshot;
 pub use listener::{BindError, ListenAddr};
 pub use observer::Observer;
+pub use privileges::UserError;
 pub use process::is_worker_process;
 pub use request::{PeerAddr, Request};
 pub use response::{ContentType, Response};

@@ -8,12 +8,13 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, SockFilter, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::config::SocketOptions;
+use crate::systemd;
 
-/// Where to listen: `127.0.0.1:8080`, `[::1]:8080`, `:8080` (every IPv4 and IPv6 address), or
-/// `unix:/run/app.sock`.
+/// Where to listen: `127.0.0.1:8080`, `[::1]:8080`, `:8080` (every IPv4 and IPv6 address),
+/// `unix:/run/app.sock`, or `systemd` and `systemd:NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ListenAddr {
@@ -23,6 +24,18 @@ pub enum ListenAddr {
     TcpAny(u16),
     /// The path of a Unix socket. A socket file that nobody listens on is replaced.
     Unix(PathBuf),
+    /// The sockets that systemd passes to this process: all, or those with this name
+    /// (`FileDescriptorName=`). Once bound, each stands in its own form.
+    Systemd(Option<String>),
+    /// A Unix socket that was passed to this process, with its path: its file is not ours to
+    /// remove. Only among addresses that are bound.
+    Inherited(PathBuf),
+}
+
+impl ListenAddr {
+    pub(crate) fn is_tcp(&self) -> bool {
+        matches!(self, ListenAddr::Tcp(_) | ListenAddr::TcpAny(_))
+    }
 }
 
 impl FromStr for ListenAddr {
@@ -34,6 +47,16 @@ impl FromStr for ListenAddr {
                 return Err("`unix:` needs a path, as in `unix:/run/app.sock`".to_owned());
             }
             return Ok(ListenAddr::Unix(PathBuf::from(path)));
+        }
+        match text.strip_prefix("systemd") {
+            Some("") => return Ok(ListenAddr::Systemd(None)),
+            Some(":") => {
+                return Err("`systemd:` needs a name, as in `systemd:web`".to_owned());
+            }
+            Some(rest) if rest.starts_with(':') => {
+                return Ok(ListenAddr::Systemd(Some(rest[1..].to_owned())));
+            }
+            _ => {}
         }
         if let Some(port) = text.strip_prefix(':') {
             let port = port.parse().map_err(|_| bad_address(text))?;
@@ -47,7 +70,7 @@ impl FromStr for ListenAddr {
 
 fn bad_address(text: &str) -> String {
     let hint = "an address is an IP address and a port, as in `127.0.0.1:8080`, `[::1]:8080` or \
-                `:8080`, or `unix:` and a path";
+                `:8080`, or `unix:` and a path, or `systemd`";
     format!("`{text}` is not an address to listen on: {hint}")
 }
 
@@ -62,7 +85,11 @@ impl fmt::Display for ListenAddr {
         match self {
             ListenAddr::Tcp(address) => address.fmt(f),
             ListenAddr::TcpAny(port) => write!(f, "*:{port}"),
-            ListenAddr::Unix(path) => write!(f, "unix:{}", path.display()),
+            ListenAddr::Unix(path) | ListenAddr::Inherited(path) => {
+                write!(f, "unix:{}", path.display())
+            }
+            ListenAddr::Systemd(None) => f.write_str("systemd"),
+            ListenAddr::Systemd(Some(name)) => write!(f, "systemd:{name}"),
         }
     }
 }
@@ -116,29 +143,23 @@ impl std::error::Error for BindError {
 pub(crate) struct Listener {
     pub(crate) socket: OwnedFd,
     pub(crate) local: Local,
+    /// Somebody else keeps the socket when we end, and what we do to it is done to them.
+    pub(crate) outlives_us: bool,
 }
 
+/// An address that is bound, with a listener for each worker.
+pub(crate) type Listening = (ListenAddr, Vec<Listener>);
+
 impl Listener {
-    /// A socket that another process of this server has bound to this address. Returns the address
-    /// with the port that the system chose, if it was to choose one.
-    pub(crate) fn adopt(
-        socket: OwnedFd,
-        address: &ListenAddr,
-    ) -> io::Result<(ListenAddr, Listener)> {
-        let bound = || {
-            let bound = socket2::SockRef::from(&socket).local_addr()?;
-            let unknown = || io::Error::other("the socket is not bound to an IP address");
-            bound.as_socket().ok_or_else(unknown)
+    /// A listening socket that another process of this server has made, with its address.
+    pub(crate) fn adopt(socket: OwnedFd, outlives_us: bool) -> io::Result<(ListenAddr, Listener)> {
+        let (address, local) = address_of(&SockRef::from(&socket))?;
+        let listener = Listener {
+            socket,
+            local,
+            outlives_us,
         };
-        let (address, local) = match address {
-            ListenAddr::Tcp(_) => {
-                let bound = bound()?;
-                (ListenAddr::Tcp(bound), Local::of(bound))
-            }
-            ListenAddr::TcpAny(_) => (ListenAddr::TcpAny(bound()?.port()), Local::Any),
-            ListenAddr::Unix(_) => (address.clone(), Local::Unix),
-        };
-        Ok((address, Listener { socket, local }))
+        Ok((address, listener))
     }
 
     /// Lets no new connection in, and keeps those that have arrived: closing a listening socket
@@ -147,8 +168,12 @@ impl Listener {
     ///
     /// Over TCP, a connection attempt finds no answer, and is refused when it is repeated after
     /// the socket is closed; a handshake that had begun can still end. At a Unix socket it is
-    /// refused at once.
+    /// refused at once. A socket that outlives us is left alone: whoever comes while we close it
+    /// waits in its queue for our successor.
     pub(crate) fn turn_away(&self) -> io::Result<()> {
+        if self.outlives_us {
+            return Ok(());
+        }
         if let Local::Unix = self.local {
             rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Read)?;
             return Ok(());
@@ -197,29 +222,58 @@ impl Local {
     }
 }
 
+/// Where a listening socket is bound.
+pub(crate) fn address_of(socket: &SockRef<'_>) -> io::Result<(ListenAddr, Local)> {
+    let address = socket.local_addr()?;
+    if let Some(address) = address.as_socket() {
+        return Ok(tcp_address(address, socket));
+    }
+    let path = match (address.as_pathname(), address.as_abstract_namespace()) {
+        (Some(path), _) => path.to_owned(),
+        (None, Some(name)) => PathBuf::from(format!("@{}", name.escape_ascii())),
+        (None, None) => PathBuf::new(),
+    };
+    Ok((ListenAddr::Inherited(path), Local::Unix))
+}
+
+fn tcp_address(address: SocketAddr, socket: &SockRef<'_>) -> (ListenAddr, Local) {
+    if !is_unspecified(address.ip()) {
+        return (ListenAddr::Tcp(address), Local::Fixed(address));
+    }
+    let is_both = address.ip() == Ipv6Addr::UNSPECIFIED && !socket.only_v6().unwrap_or(true);
+    let shown = match is_both {
+        true => ListenAddr::TcpAny(address.port()),
+        false => ListenAddr::Tcp(address),
+    };
+    (shown, Local::Any)
+}
+
 /// Makes one listener for each of `workers` at this address; all of a TCP address share its port
-/// through `SO_REUSEPORT`, all of a Unix path share one socket.
+/// through `SO_REUSEPORT`, all of a Unix path share one socket. There may be several sockets behind
+/// `systemd`.
 pub(crate) fn listen(
     address: &ListenAddr,
     workers: usize,
     options: &SocketOptions,
-) -> Result<(ListenAddr, Vec<Listener>), BindError> {
+) -> Result<Vec<Listening>, BindError> {
     let fail = |error| BindError::new(address, error);
     match address {
         ListenAddr::Tcp(address) => {
             let (bound, listeners) =
                 listen_tcp(*address, options.ipv6_only, workers, options).map_err(fail)?;
-            Ok((ListenAddr::Tcp(bound), listeners))
+            Ok(vec![(ListenAddr::Tcp(bound), listeners)])
         }
         ListenAddr::TcpAny(port) => {
             let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, *port));
             let (bound, listeners) = listen_tcp(any, false, workers, options).map_err(fail)?;
-            Ok((ListenAddr::TcpAny(bound.port()), listeners))
+            Ok(vec![(ListenAddr::TcpAny(bound.port()), listeners)])
         }
         ListenAddr::Unix(path) => {
             let listeners = listen_unix(path, workers, options).map_err(fail)?;
-            Ok((address.clone(), listeners))
+            Ok(vec![(address.clone(), listeners)])
         }
+        ListenAddr::Systemd(name) => systemd::listen(name.as_deref(), workers, options),
+        ListenAddr::Inherited(_) => Err(fail(io::ErrorKind::Unsupported.into())),
     }
 }
 
@@ -246,6 +300,7 @@ fn listen_tcp(
         listeners.push(Listener {
             socket: socket.into(),
             local,
+            outlives_us: false,
         });
     }
     Ok((address, listeners))
@@ -259,6 +314,11 @@ fn tcp_socket(address: SocketAddr, ipv6_only: bool, options: &SocketOptions) -> 
     if address.is_ipv6() {
         socket.set_only_v6(ipv6_only)?;
     }
+    set_tcp_options(&socket, options)?;
+    Ok(socket)
+}
+
+pub(crate) fn set_tcp_options(socket: &Socket, options: &SocketOptions) -> io::Result<()> {
     if options.nodelay {
         socket.set_tcp_nodelay(true)?;
     }
@@ -270,7 +330,7 @@ fn tcp_socket(address: SocketAddr, ipv6_only: bool, options: &SocketOptions) -> 
     if let Some(bytes) = options.notsent_lowat {
         socket.set_tcp_notsent_lowat(bytes)?;
     }
-    Ok(socket)
+    Ok(())
 }
 
 fn is_unspecified(ip: IpAddr) -> bool {
@@ -291,6 +351,7 @@ fn listen_unix(path: &Path, workers: usize, options: &SocketOptions) -> io::Resu
             Ok(Listener {
                 socket: shared.try_clone()?,
                 local: Local::Unix,
+                outlives_us: false,
             })
         })
         .collect()

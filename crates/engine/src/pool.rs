@@ -40,7 +40,8 @@ impl<T> Pool<T> {
                 return;
             };
             let mut blocks = pool.blocks.borrow_mut();
-            if blocks.len() < BLOCKS_MAX {
+            // One more is in `last`.
+            if blocks.len() + 1 < BLOCKS_MAX {
                 blocks.push(block);
             }
         });

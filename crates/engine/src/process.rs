@@ -32,7 +32,7 @@ mod child;
 mod master;
 
 pub(crate) use channel::{Channel, Message};
-pub(crate) use child::{Setup, adopt, claim_channel};
+pub(crate) use child::{Setup, claim_channel};
 pub(crate) use master::Master;
 
 /// Names a worker process's end of the channel: the master's process id and the descriptor's number.

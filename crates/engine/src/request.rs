@@ -177,17 +177,18 @@ impl Parts {
     /// An empty block, from this thread's pool if it has one.
     // Boxed in the pool already: moving the block would copy 200 bytes each way.
     #[allow(clippy::unnecessary_box_returns)]
-    pub(crate) fn take(peer: PeerAddr, local: Option<SocketAddr>) -> Box<Parts> {
+    #[inline]
+    pub(crate) fn take(peer: &PeerAddr, local: &Option<SocketAddr>) -> Box<Parts> {
         match POOL.with(Pool::take) {
             Some(mut parts) => {
-                parts.peer = peer;
-                parts.local = local;
+                parts.peer = *peer;
+                parts.local = *local;
                 parts
             }
             None => Box::new(Parts {
                 head: RequestHead::new(),
-                peer,
-                local,
+                peer: *peer,
+                local: *local,
                 content: Content::default(),
             }),
         }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ajay_http::{FieldSection, InvalidField, KnownField, StatusCode};
 
-use crate::body::Body;
+use crate::body::{Body, Kind};
 use crate::pool::{POOLED_BYTES_MAX, Pool};
 
 /// A response: status, fields and body.
@@ -34,7 +34,13 @@ impl Response {
     /// Replaces the body.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Body>) -> Response {
-        self.parts_mut().body = body.into();
+        let body = body.into();
+        match body.kind() {
+            // Word by word: a copy of the whole body would wait for the stores that have just
+            // written it.
+            Kind::Static(data) => self.parts_mut().body = Body::from_static(data),
+            _ => self.parts_mut().body = body,
+        }
         self
     }
 
@@ -170,6 +176,7 @@ impl ResponseParts {
     }
 
     /// Gives the block to this thread's pool; frees it where there is none any more.
+    #[inline]
     pub(crate) fn recycle(mut self: Box<Self>) {
         if self.fields.capacity_bytes() > POOLED_BYTES_MAX {
             return;

@@ -15,7 +15,7 @@
 //! Responses gather in the worker's outbox and leave in one send when the connection can do
 //! nothing more, or when the outbox is full.
 
-mod input;
+pub(crate) mod input;
 mod output;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -47,6 +47,8 @@ pub(crate) enum Outcome {
     Wait,
     /// It has work left: drive it again in the next turn.
     Again,
+    /// It has work that is not urgent: drive it again in the next tick.
+    NextTick,
     Close(Close),
 }
 
@@ -252,6 +254,7 @@ impl<'w, S: Service> Session<'w, S> {
     }
 
     /// The exchange is over and its response complete.
+    #[inline(always)]
     pub(crate) fn finish_exchange(&mut self, slot: u32) {
         self.release(slot);
         self.connection.clock.restart(Wait::Nothing, self.cx.now);
@@ -259,14 +262,19 @@ impl<'w, S: Service> Session<'w, S> {
     }
 
     /// After a response: on to the next request, or to the end.
+    #[inline(always)]
     pub(crate) fn next_cycle(&mut self) {
         let core = &mut self.connection.core;
-        if core.is_persistent() {
-            if core.is_request_complete() && core.start_next_cycle().is_err() {
-                self.connection.ending = Ending::LingerAfterOutput;
-            }
-            return;
+        if !core.is_persistent() {
+            self.end_after_output();
+        } else if core.is_request_complete() && core.start_next_cycle().is_err() {
+            self.connection.ending = Ending::LingerAfterOutput;
         }
+    }
+
+    #[inline(never)]
+    fn end_after_output(&mut self) {
+        let core = &self.connection.core;
         // A client that asked for the close and has sent everything sends nothing more that a
         // reset could answer.
         let clean = core.is_request_complete()
@@ -279,12 +287,17 @@ impl<'w, S: Service> Session<'w, S> {
         };
     }
 
+    #[inline(always)]
     fn release(&mut self, slot: u32) {
         self.connection.exchange = None;
-        let slots = &mut *self.slots;
-        if slots.release_empty(slot) {
-            return;
+        if !self.slots.release_empty(slot) {
+            self.release_full(slot);
         }
+    }
+
+    #[inline(never)]
+    fn release_full(&mut self, slot: u32) {
+        let slots = &mut *self.slots;
         if catch_unwind(AssertUnwindSafe(|| slots.release(slot))).is_err() {
             tracing::error!("a handler or response stream panicked while it was dropped");
         }

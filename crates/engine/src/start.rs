@@ -9,22 +9,29 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit};
+use rustix::thread::CapabilitySet;
 use tokio::runtime::LocalRuntime;
 
 use crate::admission::{Admission, address_cells};
+use crate::blocking;
 use crate::config::{Config, DESCRIPTOR_RESERVE};
 use crate::control::Watch;
 use crate::counters::CountersSnapshot;
-use crate::handle::{Control, Handle, Orders, Shared};
+use crate::handle::{Addresses, Control, Handle, Orders, Shared};
+use crate::link::{Command, Link};
 use crate::listener::{BindError, ListenAddr, Listener, listen};
 use crate::mapping::{Mapping, Shape, SlotRef};
+use crate::privileges::{Identity, UserError};
 use crate::process::{Channel, Master, Message, Setup, claim_channel};
 use crate::service::Service;
-use crate::worker::{Command, Ended, Link, Worker};
+use crate::systemd::Notifier;
+use crate::worker::{Ended, Worker};
 
 /// Listeners that are bound, for workers that have not started.
 pub struct Engine {
     config: Arc<Config>,
+    /// Whom to run as, if not as who we are.
+    identity: Option<Identity>,
     /// One list for each worker: of this process, or of all processes in the master.
     listeners: Vec<Vec<Listener>>,
     /// The number of this process, and its end of the channel to the master.
@@ -41,6 +48,8 @@ pub enum StartError {
     Bind(BindError),
     /// No address to listen on was given.
     NoAddress,
+    /// The process cannot run as [`Config::user`].
+    User(UserError),
     /// A thread, runtime or epoll instance could not be made.
     System {
         /// What was being made.
@@ -62,6 +71,7 @@ impl fmt::Display for StartError {
         match self {
             StartError::Bind(error) => error.fmt(f),
             StartError::NoAddress => f.write_str("no address to listen on was given"),
+            StartError::User(error) => error.fmt(f),
             StartError::System { what, error } => write!(f, "{what} failed: {error}"),
             StartError::WorkerPanicked => f.write_str("a worker thread panicked"),
             StartError::ProcessFailed { how } => {
@@ -75,6 +85,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StartError::Bind(error) => Some(error),
+            StartError::User(error) => Some(error),
             StartError::System { error, .. } => Some(error),
             StartError::NoAddress
             | StartError::WorkerPanicked
@@ -86,6 +97,12 @@ impl std::error::Error for StartError {
 impl From<BindError> for StartError {
     fn from(error: BindError) -> StartError {
         StartError::Bind(error)
+    }
+}
+
+impl From<UserError> for StartError {
+    fn from(error: UserError) -> StartError {
+        StartError::User(error)
     }
 }
 
@@ -107,18 +124,21 @@ impl Engine {
     ///
     /// # Errors
     /// [`StartError::Bind`] names the address that cannot be had; none stays bound.
+    /// [`StartError::User`] says why the process could not run as [`Config::user`].
     pub fn bind(config: Config, addresses: &[ListenAddr]) -> Result<Engine, StartError> {
         if addresses.is_empty() {
             return Err(StartError::NoAddress);
         }
+        let user = config.user.as_deref();
+        let identity = user.map(Identity::resolve).transpose()?;
         let processes = config.processes.count();
         if processes > 1 {
             let system = |what| move |error| StartError::System { what, error };
             let channel = claim_channel().map_err(system("joining the master process"))?;
             if let Some(channel) = channel {
-                let setup = Setup::receive(channel, addresses);
+                let setup = Setup::receive(channel);
                 let setup = setup.map_err(system("joining the master process"))?;
-                return Engine::in_child(config, setup);
+                return Engine::in_child(config, identity, setup);
             }
         }
         let shape = Shape {
@@ -141,16 +161,21 @@ impl Engine {
         };
         Ok(Engine {
             config: Arc::new(config),
+            identity,
             listeners,
             process: 0,
             master: None,
             handle: Handle {
-                shared: Shared::new(mapping, bound, control),
+                shared: Shared::new(mapping, bound, control, Notifier::from_env()),
             },
         })
     }
 
-    fn in_child(config: Config, setup: Setup) -> Result<Engine, StartError> {
+    fn in_child(
+        config: Config,
+        identity: Option<Identity>,
+        setup: Setup,
+    ) -> Result<Engine, StartError> {
         let system = |error| StartError::System {
             what: "joining the master process",
             error,
@@ -159,13 +184,16 @@ impl Engine {
             links: links(&setup.mapping, setup.process),
             master: setup.channel.try_clone().map_err(system)?,
         };
+        // The master tells how far the server is.
+        let notifier = Notifier::silent();
         Ok(Engine {
             config: Arc::new(config),
+            identity,
             listeners: setup.listeners,
             process: setup.process,
             master: Some(setup.channel),
             handle: Handle {
-                shared: Shared::new(setup.mapping, setup.addresses, control),
+                shared: Shared::new(setup.mapping, setup.addresses, control, notifier),
             },
         })
     }
@@ -180,9 +208,9 @@ impl Engine {
         self.handle.clone()
     }
 
-    /// Starts the workers, and returns when a drain has ended. `make_service` is called once on
-    /// each worker's thread, inside its tokio runtime, with the worker's number, which no other
-    /// worker of any process has.
+    /// Becomes [`Config::user`], starts the workers, and returns when a drain has ended.
+    /// `make_service` is called once on each worker's thread, inside its tokio runtime, with the
+    /// worker's number, which no other worker of any process has.
     ///
     /// With `signals`, SIGTERM and SIGINT begin a drain, and a second one ends it by force.
     ///
@@ -190,7 +218,8 @@ impl Engine {
     /// when all of them have ended. In each of them it returns when that one has.
     ///
     /// # Errors
-    /// [`StartError`] when a worker could not be started, or panicked.
+    /// [`StartError`] when the process could not become that user, or a worker could not be
+    /// started, or panicked.
     pub fn run<S, F>(self, signals: bool, make_service: F) -> Result<Summary, StartError>
     where
         S: Service,
@@ -198,6 +227,7 @@ impl Engine {
     {
         let Engine {
             config,
+            identity,
             listeners,
             process,
             master,
@@ -205,9 +235,17 @@ impl Engine {
         } = self;
         let shared = &handle.shared;
         let connections_cut = if let Control::Master(_) = shared.control {
+            // It stays who it is: it opens what only that one may open.
             let master = Master::new(Arc::clone(&config), Arc::clone(shared), listeners);
             master.run(signals)
         } else {
+            // Before any thread of ours exists: capabilities are inherited.
+            if let Some(identity) = identity {
+                identity.assume(match master {
+                    Some(_) => CapabilitySet::empty(),
+                    None => CapabilitySet::NET_BIND_SERVICE,
+                })?;
+            }
             let workers = Workers {
                 config: &config,
                 process,
@@ -250,16 +288,18 @@ fn listen_on(
     let mut per_worker: Vec<Vec<Listener>> = (0..workers).map(|_| Vec::new()).collect();
     let mut bound = Vec::with_capacity(addresses.len());
     for address in addresses {
-        let (address, listeners) = match listen(address, workers, &config.sockets) {
+        let listening = match listen(address, workers, &config.sockets) {
             Ok(listening) => listening,
             Err(error) => {
                 remove_socket_files(&bound);
                 return Err(error.into());
             }
         };
-        bound.push(address);
-        for (list, listener) in per_worker.iter_mut().zip(listeners) {
-            list.push(listener);
+        for (address, listeners) in listening {
+            bound.push(address);
+            for (list, listener) in per_worker.iter_mut().zip(listeners) {
+                list.push(listener);
+            }
         }
     }
     Ok((bound, per_worker))
@@ -304,6 +344,7 @@ impl Workers<'_> {
             listen = %Addresses(&shared.addresses),
             "started"
         );
+        let pool = blocking::Pool::new(&self.config.blocking);
         let started = Started {
             missing: AtomicUsize::new(listeners.len()),
             master: self.master,
@@ -313,7 +354,7 @@ impl Workers<'_> {
         } else {
             Vec::new()
         };
-        thread::scope(|scope| {
+        let cut = thread::scope(|scope| {
             let mut threads = Vec::with_capacity(listeners.len());
             for (thread, listeners) in listeners.into_iter().enumerate() {
                 let number = self.process * mapping.shape().threads + thread;
@@ -322,6 +363,7 @@ impl Workers<'_> {
                     config: Arc::clone(self.config),
                     link: Arc::clone(&shared.control.links()[thread]),
                     admission: Arc::clone(&admission),
+                    pool: Arc::clone(&pool),
                     listeners,
                     cpu: cpus.get(number % cpus.len().max(1)).copied(),
                     shared: Arc::clone(shared),
@@ -351,10 +393,15 @@ impl Workers<'_> {
                 }
             }
             result.map(|()| cut)
-        })
+        });
+        // Blocking work that handlers left behind does not hold up the end.
+        let running = pool.shut_down(BLOCKING_GRACE);
+        if running > 0 {
+            tracing::warn!(running, "blocking work did not end in time");
+        }
+        cut
     }
 }
-
 /// Notes when the last worker of a process runs.
 struct Started<'a> {
     missing: AtomicUsize,
@@ -362,13 +409,14 @@ struct Started<'a> {
 }
 
 impl Started<'_> {
-    fn one_more(&self) {
+    fn one_more(&self, shared: &Shared) {
         if self.missing.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }
-        if let Some(master) = self.master {
-            // Without a master there is nobody who waits for it.
-            let _ = master.send(Message::Ready, &[]);
+        match self.master {
+            // Who is gone does not wait for it.
+            Some(master) => drop(master.send(Message::Ready, &[])),
+            None => shared.ready(),
         }
     }
 }
@@ -379,6 +427,7 @@ struct WorkerStart {
     config: Arc<Config>,
     link: Arc<Link>,
     admission: Arc<Admission>,
+    pool: Arc<blocking::Pool>,
     listeners: Vec<Listener>,
     cpu: Option<usize>,
     shared: Arc<Shared>,
@@ -391,7 +440,7 @@ impl WorkerStart {
         started: &Started<'_>,
     ) -> Result<Ended, StartError> {
         // However this worker ends, the others do not go on without it.
-        let _stop_all = StopOnDrop(self.shared);
+        let stop_all = StopOnDrop(self.shared);
         if let Some(cpu) = self.cpu {
             let mut set = rustix::thread::CpuSet::new();
             set.set(cpu);
@@ -399,6 +448,7 @@ impl WorkerStart {
                 tracing::warn!(%error, cpu, worker = self.number, "cannot pin a worker");
             }
         }
+        let _blocking = blocking::enter(self.pool, self.link.counters.clone());
         let system = |what| move |error| StartError::System { what, error };
         let runtime = LocalRuntime::new().map_err(system("starting a tokio runtime"))?;
         let ended = runtime.block_on(async {
@@ -411,10 +461,10 @@ impl WorkerStart {
                 service,
             )
             .map_err(system("setting up a worker"))?;
-            started.one_more();
+            started.one_more(&stop_all.0);
             worker.run().await.map_err(system("running a worker"))
         });
-        // Blocking tasks that handlers left behind do not hold up the end.
+        // Nor do the blocking tasks of tokio.
         runtime.shutdown_timeout(BLOCKING_GRACE);
         ended
     }
@@ -480,19 +530,5 @@ fn remove_socket_files(addresses: &[ListenAddr]) {
     });
     for path in paths.collect::<Vec<&PathBuf>>() {
         let _ = std::fs::remove_file(path);
-    }
-}
-
-struct Addresses<'a>(&'a [ListenAddr]);
-
-impl fmt::Display for Addresses<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, address) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str(", ")?;
-            }
-            address.fmt(f)?;
-        }
-        Ok(())
     }
 }

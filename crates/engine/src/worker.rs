@@ -19,8 +19,7 @@ use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -31,13 +30,15 @@ use crate::admission::Admission;
 use crate::connection::{Close, Connection, Ending, Starving, WaitLimits};
 use crate::counters::Counter;
 use crate::deadline::{TICK, Tick, Wheel, ticks};
-use crate::exchange::{Slots, WakeQueue};
+use crate::exchange::Slots;
+use crate::link::{Command, Link, Order};
 use crate::listener::Listener;
 use crate::mapping::SlotRef;
 use crate::memory::Held;
 use crate::outbox::Outbox;
 use crate::reactor::{EventFlags, Reactor, Token};
 use crate::service::Service;
+use crate::session::input::LINGER_BYTES_PER_TICK;
 use crate::session::{Outcome, Session};
 use crate::{Config, FieldSection};
 
@@ -61,96 +62,10 @@ pub(crate) struct Context {
     pub(crate) outbox: Outbox,
     /// What is held for all connections.
     pub(crate) held: Held,
+    /// What may still be thrown away for lingering connections in this tick.
+    pub(crate) linger_bytes: usize,
     /// `Retry-After`, for requests that are refused because there is too much to do.
     pub(crate) retry_later: FieldSection,
-}
-
-/// What the rest of the process has of a worker.
-pub(crate) struct Link {
-    pub(crate) queue: Arc<WakeQueue>,
-    pub(crate) counters: SlotRef,
-    command: AtomicU8,
-    orders: Mutex<Vec<Order>>,
-    has_orders: AtomicBool,
-}
-
-/// How long a worker is to go on; a higher command replaces a lower one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(crate) enum Command {
-    Run,
-    /// Others go on: leave the listeners to them, and drain.
-    Retire,
-    /// All end: keep the listeners for `drain_delay`, let nobody in any more, and drain.
-    Drain,
-    /// As `Drain`, at once.
-    DrainNow,
-    /// Cut what is open.
-    Stop,
-}
-
-impl Command {
-    pub(crate) fn from_number(number: u8) -> Option<Command> {
-        [
-            Command::Run,
-            Command::Retire,
-            Command::Drain,
-            Command::DrainNow,
-            Command::Stop,
-        ]
-        .into_iter()
-        .find(|command| *command as u8 == number)
-    }
-}
-
-/// A change to what a worker listens on.
-pub(crate) enum Order {
-    /// Serve these as well, which are another process's.
-    Adopt {
-        process: usize,
-        listeners: Vec<Listener>,
-    },
-    /// That process serves its own again.
-    Release { process: usize },
-}
-
-impl Link {
-    pub(crate) fn new(counters: SlotRef) -> Link {
-        Link {
-            queue: Arc::new(WakeQueue::default()),
-            counters,
-            command: AtomicU8::new(Command::Run as u8),
-            orders: Mutex::default(),
-            has_orders: AtomicBool::new(false),
-        }
-    }
-
-    pub(crate) fn command(&self, command: Command) {
-        self.command.fetch_max(command as u8, Ordering::AcqRel);
-        self.queue.wake_worker();
-    }
-
-    pub(crate) fn order(&self, order: Order) {
-        self.orders().push(order);
-        self.has_orders.store(true, Ordering::Release);
-        self.queue.wake_worker();
-    }
-
-    fn current(&self) -> Command {
-        Command::from_number(self.command.load(Ordering::Acquire)).unwrap_or(Command::Stop)
-    }
-
-    fn take_orders(&self) -> Vec<Order> {
-        if !self.has_orders.swap(false, Ordering::AcqRel) {
-            return Vec::new();
-        }
-        std::mem::take(&mut self.orders())
-    }
-
-    fn orders(&self) -> std::sync::MutexGuard<'_, Vec<Order>> {
-        // Nothing that can panic runs under this lock.
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// One read takes at most this much. Larger reads make uploads cheaper, up to about here.
@@ -159,6 +74,9 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 /// Turns before the worker lets tokio look at its own timers, sockets and tasks: about half a
 /// millisecond under full load.
 const TURNS_BEFORE_YIELD: u32 = 16;
+
+/// Room in the worker's lists from the start: few of them ever need more, and those grow once.
+const LIST_LEN: usize = 64;
 
 const TICK_MICROS: u64 = TICK.as_micros() as u64;
 
@@ -190,6 +108,8 @@ pub(crate) struct Worker<S: Service> {
     drain_at: Option<Tick>,
     drain_deadline: Option<Tick>,
     again: VecDeque<Token>,
+    /// Connections with work that waits for the next tick.
+    next_tick: Vec<Token>,
     /// Connections with content that is not read because we hold too much.
     starved: Vec<Token>,
     /// Emptied in every turn; kept for their memory.
@@ -238,6 +158,7 @@ impl<S: Service> Worker<S> {
             scratch: vec![0; SCRATCH_BYTES],
             outbox: Outbox::default(),
             held: Held::default(),
+            linger_bytes: LINGER_BYTES_PER_TICK,
             retry_later: retry_later(),
         };
         let mut worker = Worker {
@@ -258,10 +179,11 @@ impl<S: Service> Worker<S> {
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             drain_at: None,
             drain_deadline: None,
-            again: VecDeque::new(),
+            again: VecDeque::with_capacity(LIST_LEN),
+            next_tick: Vec::new(),
             starved: Vec::new(),
-            woken: Vec::new(),
-            due: Vec::new(),
+            woken: Vec::with_capacity(LIST_LEN),
+            due: Vec::with_capacity(LIST_LEN),
         };
         worker.read_clocks();
         Ok(worker)
@@ -323,6 +245,10 @@ impl<S: Service> Worker<S> {
             self.handle_due(index);
         }
         self.due = due;
+        self.cx.linger_bytes = LINGER_BYTES_PER_TICK;
+        for token in std::mem::take(&mut self.next_tick) {
+            self.drive_queued(token);
+        }
         // Readers may have taken what they had, on other threads and without a word to us.
         self.feed_starved();
         if self.drain_at.is_some_and(|at| at <= self.cx.now) {
@@ -563,10 +489,14 @@ impl<S: Service> Worker<S> {
             let Some(token) = self.again.pop_front() else {
                 break;
             };
-            if let Some(mut connection) = self.take_if(token) {
-                connection.queued = false;
-                self.drive(connection);
-            }
+            self.drive_queued(token);
+        }
+    }
+
+    fn drive_queued(&mut self, token: Token) {
+        if let Some(mut connection) = self.take_if(token) {
+            connection.queued = false;
+            self.drive(connection);
         }
     }
 
@@ -630,6 +560,12 @@ impl<S: Service> Worker<S> {
             Outcome::Again => {
                 if !std::mem::replace(&mut connection.queued, true) {
                     self.again.push_back(connection.token);
+                }
+                self.put_back(connection);
+            }
+            Outcome::NextTick => {
+                if !std::mem::replace(&mut connection.queued, true) {
+                    self.next_tick.push(connection.token);
                 }
                 self.put_back(connection);
             }

@@ -27,12 +27,13 @@ type Case = fn(u32);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let cases: [(&str, Case); 10] = [
+    let cases: [(&str, Case); 11] = [
         ("huffman-decode", huffman_decode_measured),
         ("huffman-encode", huffman_encode_measured),
         ("decode-first", decode_first_measured),
         ("decode-repeated", |count| decode_measured(count, false)),
         ("decode-path", |count| decode_measured(count, true)),
+        ("decode-worst", decode_worst_measured),
         ("encode-hello", |count| {
             encode_measured(Encoder::new(), count);
         }),
@@ -58,6 +59,11 @@ fn main() {
         first_request().len(),
         hello(&mut Encoder::new()).1.len(),
         hello(&mut Encoder::without_table()).1.len(),
+    );
+    println!(
+        "state: encoder {}, decoder {}",
+        size_of::<Encoder>(),
+        size_of::<Decoder>()
     );
     for (name, run) in cases {
         let mut rounds: Vec<f64> = (0..15)
@@ -156,6 +162,21 @@ fn decode_measured(count: u32, is_path_new: bool) {
     };
     request(&mut encoder, path, &mut block);
     for _ in 0..count {
+        decode(&mut decoder, black_box(&block));
+    }
+}
+
+/// The most that 1 000 bytes can ask for: a name of half the table, which each two bytes insert again.
+#[inline(never)]
+fn decode_worst_measured(count: u32) {
+    let mut decoder = Decoder::new(4096);
+    let name = [b'x'; 1900];
+    let mut block = vec![0x40, 0x7f, 0xed, 0x0d];
+    block.extend_from_slice(&name);
+    block.push(0);
+    decode(&mut decoder, &block);
+    let block = [0x7e, 0x00].repeat(500);
+    for _ in 0..count / 100 {
         decode(&mut decoder, black_box(&block));
     }
 }

@@ -4,7 +4,7 @@
 //! symbols, and go on where the next shorter length ended. So the lengths alone define it, and all
 //! tables here are computed from them.
 //!
-//! The decoder looks up [`LOOKUP_BITS`] bits at a time and gets one symbol or two. Longer codes,
+//! The decoder looks up 12 bits at a time and gets one symbol or two. Longer codes,
 //! which no usual text has, are found by comparing them with the first code of each length. The
 //! input counts as followed by ones without end, which is what padding consists of: so there is one
 //! way to read bits, and only the number of bits left says where the input ended.
@@ -228,7 +228,7 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// What the next [`LOOKUP_BITS`] bits begin with: one symbol, two, or a longer code.
+/// What the next 12 bits begin with: one symbol, two, or a longer code.
 ///
 /// From the least significant bit: the bits of all symbols (8), eight times how many symbols there
 /// are (8), two symbols of 8 bits. All zero for a longer code. So several steps can be added up

@@ -110,31 +110,48 @@ impl ConnectionOptions {
     /// The options of all `Connection` lines.
     #[inline]
     pub(crate) fn of(fields: &FieldSection) -> Self {
+        // One option, not a list, is nearly always all there is.
+        let mut values = fields.get_all(KnownField::Connection);
+        if let (Some(value), None) = (values.next(), values.next())
+            && let Some(option) = Self::of_one(value)
+        {
+            return option;
+        }
+        Self::of_all(fields)
+    }
+
+    #[cold]
+    fn of_all(fields: &FieldSection) -> Self {
         let mut options = Self::default();
-        for value in fields.get_all(KnownField::Connection) {
-            // One option, not a list, is nearly always all there is.
-            if !options.add(value) {
-                class::list_elements(value).for_each(|option| {
-                    options.add(option);
-                });
-            }
+        for option in fields
+            .get_all(KnownField::Connection)
+            .flat_map(class::list_elements)
+        {
+            options.add(option);
         }
         options
     }
 
     /// Adds an option; says whether it is one of ours.
-    #[inline]
     pub(crate) fn add(&mut self, option: &[u8]) -> bool {
-        if is(option, b"keep-alive") {
-            self.keep_alive = true;
-        } else if is(option, b"close") {
-            self.close = true;
-        } else if is(option, b"upgrade") {
-            self.upgrade = true;
-        } else {
+        let Some(option) = Self::of_one(option) else {
             return false;
-        }
+        };
+        self.close |= option.close;
+        self.keep_alive |= option.keep_alive;
+        self.upgrade |= option.upgrade;
         true
+    }
+
+    /// The option, if it is one of ours.
+    #[inline(always)]
+    fn of_one(option: &[u8]) -> Option<Self> {
+        let options = Self {
+            close: is(option, b"close"),
+            keep_alive: is(option, b"keep-alive"),
+            upgrade: is(option, b"upgrade"),
+        };
+        (options != Self::default()).then_some(options)
     }
 }
 

@@ -51,7 +51,7 @@ impl FieldLines {
 
     /// Reads on. Returns where the section ends, after its empty line, or `None` if it has not
     /// ended yet. Positions fit a `u32` because the caller bounds `input` by a limit that does.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse(
         &mut self,
         input: &[u8],
@@ -129,8 +129,8 @@ enum Line<'i> {
     Partial { checked: usize, name: Option<Name> },
 }
 
-/// Reads a line that is whole and as nearly all are: a known name, a good value, and room for it.
-/// Whatever is not so, or not right, is left to [`read_line`], which judges it.
+/// Reads a line that is whole and as nearly all are: a known name, a good value between a space and
+/// the line's end, and room for it. Whatever is not so, or not right, is left to [`read_line`], which judges it.
 #[inline(always)]
 fn read_usual<'i>(
     input: &[u8],
@@ -142,18 +142,24 @@ fn read_usual<'i>(
     let (text, after) = rest.split_at_checked(name.len)?;
     let known = KnownField::from_end_words(text, name.first, name.last)?;
     let (_, after) = after.split_first()?;
-    let (text, next) = after.split_at_checked(scan::find_value_end(input, after))?;
+    let (text, next) = after.split_at_checked(scan::find_control(input, after))?;
     let next = next.strip_prefix(b"\r\n")?;
+    // No control character is among them: what is above a space is no whitespace.
+    let (&[b' ', first, ..], &[.., last]) = (text, text) else {
+        return None;
+    };
+    if first <= b' ' || last <= b' ' {
+        return None;
+    }
     if section.len() >= usize::from(limit.lines_max) {
         return None;
     }
-    let (leading, value_len) = trim(text);
     let line = input.len() - rest.len();
     section.push_line(
         line as u32,
         name.len as u16,
-        (line + name.len + 1 + leading) as u32,
-        value_len as u32,
+        (line + name.len + 2) as u32,
+        text.len() as u32 - 1,
         Some(known),
     );
     Some(next)

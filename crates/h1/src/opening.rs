@@ -48,10 +48,12 @@ impl Opening {
             self.end_with(content_type);
         }
         out.extend_from_slice(&self.bytes);
-        response::decimal_line(length, out);
-        if !fields.is_empty() {
-            response::field_lines(fields, out);
+        if fields.is_empty() {
+            response::decimal(length, b"\r\n\r\n", out);
+            return;
         }
+        response::decimal(length, b"\r\n", out);
+        response::field_lines(fields, out);
         out.extend_from_slice(b"\r\n");
     }
 

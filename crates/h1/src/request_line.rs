@@ -150,16 +150,23 @@ fn parse_usual(input: &[u8], head: &mut RequestHead, target_bytes_max: u32) -> O
         b"PUT " => (Method::PUT, 4),
         _ => return None,
     };
-    if input.get(start) != Some(&b'/') {
+    let target = input.get(start..)?;
+    if target.first() != Some(&b'/') {
         return None;
     }
-    let Scan::End { at, query } = request_target::scan_origin_form(input, start, 0) else {
-        return None;
-    };
-    if at - start > target_bytes_max as usize {
+    let (mut len, mut query) = request_target::plain_origin_form(target);
+    if target.get(len) == Some(&b'%') {
+        let Scan::End { at, query: place } = request_target::scan_origin_form(target, len, query)
+        else {
+            return None;
+        };
+        (len, query) = (at, place);
+    }
+    if len > target_bytes_max as usize || target.get(len) != Some(&b' ') {
         return None;
     }
-    let (_, after) = input.split_at_checked(at + 1)?;
+    let (at, query) = (start + len, if query == 0 { 0 } else { start + query });
+    let (_, after) = target.split_at_checked(len + 1)?;
     // Compared as a whole: a pattern would be compared byte by byte.
     let version_line: &[u8; VERSION_LINE_LEN] = after.first_chunk()?;
     let version = if version_line == b"HTTP/1.1\r\n" {

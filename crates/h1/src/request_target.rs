@@ -25,6 +25,7 @@ pub(crate) enum Scan {
 ///
 /// An origin-form is checked completely; of the other forms, which are rare, only that they are
 /// visible ASCII: [`other_form`] does the rest when the line is complete.
+#[cold]
 pub(crate) fn scan(input: &[u8], start: usize, checked: usize, query: usize) -> Scan {
     match input.get(start) {
         Some(b'/') => scan_origin_form(input, checked, query),
@@ -37,8 +38,19 @@ pub(crate) fn scan(input: &[u8], start: usize, checked: usize, query: usize) -> 
     }
 }
 
+/// The length of the origin-form that `text` begins with and where its query starts in it, as in
+/// [`Scan`]: up to a space, a percent sign, or a byte that may not stand there.
+#[inline(always)]
+pub(crate) fn plain_origin_form(text: &[u8]) -> (usize, usize) {
+    let path_len = skip(text, 0, IN_PATH);
+    if text.get(path_len) == Some(&b'?') {
+        (skip(text, path_len + 1, IN_QUERY), path_len + 1)
+    } else {
+        (path_len, 0)
+    }
+}
+
 /// Scans an origin-form, whose query starts at `query` if that is not zero.
-#[inline]
 pub(crate) fn scan_origin_form(input: &[u8], checked: usize, mut query: usize) -> Scan {
     let mut at = checked;
     loop {

@@ -139,22 +139,24 @@ fn connection_line(options: ConnectionOptions, fields: &FieldSection, out: &mut 
 #[inline]
 fn content_length(length: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(CONTENT_LENGTH);
-    decimal_line(length, out);
+    decimal(length, b"\r\n", out);
 }
 
 /// What stands before the digits of a length.
 pub(crate) const CONTENT_LENGTH: &[u8] = b"Content-Length: ";
 
-/// Writes a number and the end of its line.
+/// Writes a number and, after it, `end`.
 #[inline]
-pub(crate) fn decimal_line(number: u64, out: &mut Vec<u8>) {
-    // Digits are found from the right, and each pushes those after it up by a byte. Sixteen bytes
+pub(crate) fn decimal<const N: usize>(number: u64, end: &[u8; N], out: &mut Vec<u8>) {
+    // Digits are found from the right, and each pushes what is after it up by a byte. Sixteen bytes
     // are copied, whatever their number: a copy of fixed length is two stores.
-    const DIGITS_MAX: u32 = size_of::<u128>() as u32 - 2;
-    if number >= 10_u64.pow(DIGITS_MAX) {
-        return long_decimal_line(number, out);
+    const BYTES: usize = size_of::<u128>();
+    if number >= const { 10_u64.pow((BYTES - N) as u32) } {
+        return long_decimal(number, end, out);
     }
-    let (mut text, mut len) = (u128::from(u16::from_le_bytes(*b"\r\n")), 2);
+    let mut text = [0; BYTES];
+    text[..N].copy_from_slice(end);
+    let (mut text, mut len) = (u128::from_le_bytes(text), N);
     let mut rest = number;
     loop {
         text = text << 8 | u128::from(b'0' + (rest % 10) as u8);
@@ -164,14 +166,15 @@ pub(crate) fn decimal_line(number: u64, out: &mut Vec<u8>) {
             break;
         }
     }
-    let end = out.len() + len;
+    let len = out.len() + len;
     out.extend_from_slice(&text.to_le_bytes());
-    out.truncate(end);
+    out.truncate(len);
 }
 
 #[cold]
-fn long_decimal_line(number: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(format!("{number}\r\n").as_bytes());
+fn long_decimal(number: u64, end: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(number.to_string().as_bytes());
+    out.extend_from_slice(end);
 }
 
 #[inline]

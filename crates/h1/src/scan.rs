@@ -46,18 +46,21 @@ pub(crate) fn find_name(rest: &[u8]) -> Option<Name> {
             last: text,
         });
     }
+    let mut before = first;
     loop {
         let (word, after) = unseen.split_first_chunk()?;
-        let found = colon_bytes(u64::from_le_bytes(*word));
+        let word = u64::from_le_bytes(*word);
+        let found = colon_bytes(word);
         if found != 0 {
-            let len = rest.len() - unseen.len() + first_byte(found);
-            let last = rest.get(len - WORD..)?.first_chunk()?;
+            let place = first_byte(found);
+            let both = u128::from(before) | u128::from(word) << u64::BITS;
             return Some(Name {
-                len,
+                len: rest.len() - unseen.len() + place,
                 first,
-                last: u64::from_le_bytes(*last),
+                last: (both >> (8 * place)) as u64,
             });
         }
+        before = word;
         unseen = after;
     }
 }
@@ -83,6 +86,40 @@ pub(crate) fn find_value_end(input: &[u8], rest: &[u8]) -> usize {
             _ => return pos,
         }
     }
+}
+
+/// The position in `rest`, the end of `input`, of the first control character, which may be HTAB, or
+/// the length of `rest`.
+#[inline(always)]
+pub(crate) fn find_control(input: &[u8], rest: &[u8]) -> usize {
+    let mut unseen = rest;
+    while let Some((block, after)) = unseen.split_first_chunk::<BLOCK>() {
+        if block
+            .iter()
+            .fold(false, |any, &byte| any | (byte < b' ') | (byte == 0x7f))
+        {
+            return rest.len() - unseen.len() + first_control(block);
+        }
+        unseen = after;
+    }
+    find_last_control(input, unseen, rest.len())
+}
+
+/// The place of the control character in a block that has one.
+#[inline(always)]
+fn first_control(block: &[u8; BLOCK]) -> usize {
+    let words = u128::from_le_bytes(*block);
+    let found = control_bytes(words as u64);
+    if found == 0 {
+        WORD + first_byte(control_bytes((words >> u64::BITS) as u64))
+    } else {
+        first_byte(found)
+    }
+}
+
+#[cold]
+fn find_last_control(input: &[u8], unseen: &[u8], len: usize) -> usize {
+    find_by_words(input, unseen, len, control_bytes)
 }
 
 /// The place of the first byte in `unseen`, the end of `input`, for which `matches` sets a bit,

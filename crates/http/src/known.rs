@@ -182,7 +182,7 @@ impl KnownField {
         // The two ends cover names up to 16 bytes; longer ones have a middle.
         let equal = usize::from(key.len) == name.len()
             && same_letters(first, key.first)
-            && same_letters(last, key.last)
+            && (name.len() <= 8 || same_letters(last, key.last))
             && (name.len() <= 16 || same_middle(name, key));
         equal.then_some(key.field)
     }

@@ -73,7 +73,7 @@ pub struct Authority {
 
 /// `uri-host [ ":" port ]` (RFC 9110 §7.2): an authority without userinfo. `None` if `text` is not
 /// one, or the port is larger than 65 535.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn authority(text: &[u8]) -> Option<Authority> {
     let host_len = if text.first() == Some(&b'[') {
@@ -93,7 +93,7 @@ pub fn authority(text: &[u8]) -> Option<Authority> {
 }
 
 /// The length of the `reg-name` (which includes `IPv4address`) that `text` starts with.
-#[inline]
+#[inline(always)]
 fn reg_name_len(text: &[u8]) -> Option<usize> {
     let is_in = |byte: u8| class::REG_NAME[usize::from(byte)];
     let mut rest = text;

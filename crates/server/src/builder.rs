@@ -19,7 +19,8 @@ pub struct Server {
 
 impl Server {
     /// A server with all defaults on one address: `127.0.0.1:8080`, `[::1]:8080`, `:8080` (every
-    /// IPv4 and IPv6 address), `unix:/run/app.sock`, or a `SocketAddr`.
+    /// IPv4 and IPv6 address), `unix:/run/app.sock`, `systemd` (the sockets that systemd passes),
+    /// `systemd:NAME`, or a `SocketAddr`.
     ///
     /// # Errors
     /// When the text is not an address, or the address cannot be listened on.
@@ -167,7 +168,8 @@ impl Builder {
     /// Binds the addresses.
     ///
     /// # Errors
-    /// When there is none, or one cannot be listened on.
+    /// When there is none, or one cannot be listened on, or [`user`](Builder::user) is unknown or
+    /// may not be assumed.
     pub fn bind(self) -> Result<Server> {
         let engine = Engine::bind(self.config, &self.addresses)?;
         Ok(Server {
@@ -199,6 +201,19 @@ impl Builder {
     pub fn processes(mut self, processes: impl Into<Option<usize>>) -> Builder {
         let processes = processes.into();
         self.config.processes = processes.map_or(Processes::Auto, Processes::Exactly);
+        self
+    }
+
+    /// Whom to run as once the addresses are bound: `NAME`, `NAME:GROUP` or `UID:GID`. Root is
+    /// needed for that. Everything before [`Server::run`] still runs as who started the process.
+    /// Default: none, stay who we are.
+    ///
+    /// [`Server::run`] drops the privileges of the whole process, for good, but for
+    /// `CAP_NET_BIND_SERVICE` of its own threads. With several processes, the master stays who it
+    /// is, and each worker process drops all privileges.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Builder {
+        self.config.user = Some(user.into());
         self
     }
 
@@ -310,6 +325,12 @@ setters! {
     deadlines.drain_idle_timeout => drain_idle_timeout: Duration;
     /// On drain, when what is left is cut. Default: 30 s.
     deadlines.drain_timeout => drain_timeout: Duration;
+
+    /// Closures of [`blocking`](crate::blocking) that run at a time in this process. Default: 64.
+    blocking.blocking_threads_max => blocking_threads_max: usize;
+    /// Closures of [`blocking`](crate::blocking) that wait for that; one more is refused with
+    /// [`BlockingError::Full`](crate::BlockingError::Full), as a response 503. Default: 1024.
+    blocking.blocking_queue_max => blocking_queue_max: usize;
 
     /// Length of the kernel's accept queue, per worker. Default: 4096.
     sockets.backlog => backlog: u32;

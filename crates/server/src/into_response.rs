@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 
-use ajay_engine::{Body, ContentError, ContentType, InvalidField, Response, StatusCode};
+use ajay_engine::{
+    BlockingError, Body, ContentError, ContentType, InvalidField, Response, StatusCode,
+};
 use bytes::Bytes;
 
 /// What can be turned into a [`Response`].
@@ -17,6 +19,7 @@ use bytes::Bytes;
 /// | `(StatusCode, T)` | that | as `T` |
 /// | `Result<T, E>` | as `T` or `E` | as `T` or `E` |
 /// | [`ContentError`] | 413, 408, 400 or 500 | text |
+/// | [`BlockingError`] | 503 with `Retry-After: 1`, or 500 | text |
 pub trait IntoResponse {
     /// Makes the response.
     fn into_response(self) -> Response;
@@ -108,6 +111,20 @@ impl IntoResponse for ContentError {
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         (status, format!("{self}\n")).into_response()
+    }
+}
+
+impl IntoResponse for BlockingError {
+    fn into_response(self) -> Response {
+        let text = format!("{self}\n");
+        match self {
+            // The pool may have room again in a moment, or another server has.
+            BlockingError::Full | BlockingError::Stopped => (StatusCode::SERVICE_UNAVAILABLE, text)
+                .into_response()
+                .with_field("Retry-After", "1")
+                .into_response(),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, text).into_response(),
+        }
     }
 }
 

@@ -16,6 +16,7 @@
 //! | you want | see |
 //! |---|---|
 //! | to read the request's content | [`Content`] |
+//! | to call what blocks its thread | [`blocking()`] |
 //! | to stream a response | [`Body::stream`] |
 //! | to change a limit, deadline or socket option | [`Builder`] |
 //! | to stop the server from elsewhere, or to read its counters | [`Handle`] |
@@ -30,10 +31,10 @@ mod handler;
 mod into_response;
 
 pub use ajay_engine::{
-    Body, BodyWriter, BoxError, Content, ContentError, ContentType, Counter, CountersSnapshot,
-    FieldSection, Handle, HistogramSnapshot, InvalidField, KnownField, ListenAddr, Method,
-    Observer, PeerAddr, Request, Response, StatusCode, StreamClosed, Summary, Version,
-    is_worker_process,
+    BlockingError, Body, BodyWriter, BoxError, Content, ContentError, ContentType, Counter,
+    CountersSnapshot, FieldSection, Handle, HistogramSnapshot, InvalidField, KnownField,
+    ListenAddr, Method, Observer, PeerAddr, Request, Response, StatusCode, StreamClosed, Summary,
+    Version, blocking, is_worker_process,
 };
 pub use builder::{Builder, IntoListenAddr, Server};
 pub use error::{Error, Result};

@@ -12,14 +12,15 @@
 
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use ajay_blackbox::{FNV1A_START, fnv1a_continued, pattern};
 use ajayserver::{
     Body, BoxError, Builder, ContentError, Counter, FieldSection, Handle, IntoResponse, ListenAddr,
-    Request, Response, Server, StatusCode, StreamClosed, is_worker_process,
+    Request, Response, Server, StatusCode, StreamClosed, blocking, is_worker_process,
 };
+use bytes::Bytes;
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
@@ -70,6 +71,7 @@ fn serve() -> Result<usize, String> {
     let app = App {
         handle: server.handle(),
         notes: Notes::default(),
+        gate: Arc::default(),
         static_big: pattern(BIG).leak(),
     };
     let (handle, notes) = (server.handle(), app.notes.clone());
@@ -126,13 +128,14 @@ fn set(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
         numbers: buffered_bytes_max usize head_bytes_max u32 target_bytes_max u32 trailer_bytes_max u32
             chunk_extension_bytes_max u32 content_bytes_max u64 content_buffer_bytes_max usize
             content_collected_bytes_max usize content_discarded_bytes_max u64 backlog u32
-            field_lines_max u16 trailer_lines_max u16;
+            field_lines_max u16 trailer_lines_max u16 blocking_threads_max usize
+            blocking_queue_max usize;
         optional: connections_max connections_per_worker_max connections_per_address_max requests_per_connection_max
             rate_min notsent_lowat;
         times: rate_grace linger_timeout drain_delay drain_idle_timeout drain_timeout;
         optional times: first_byte_timeout head_timeout content_timeout handler_timeout
             write_timeout idle_timeout lifetime_max;
-        flags: half_close send_date ipv6_only;
+        flags: half_close send_date ipv6_only pin_workers;
     })
 }
 
@@ -229,12 +232,32 @@ impl Drop for PanicOnDrop {
     }
 }
 
+/// What stands before it on threads of the blocking pool goes on once it is open.
+#[derive(Default)]
+struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn open(&self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.opened.notify_all();
+    }
+
+    fn pass(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.opened.wait_while(open, |open| !*open));
+    }
+}
+
 const BIG: usize = 1024 * 1024;
 
 #[derive(Clone)]
 struct App {
     handle: Handle,
     notes: Notes,
+    gate: Arc<Gate>,
     static_big: &'static [u8],
 }
 
@@ -317,6 +340,12 @@ impl App {
                 }
             }
             "/read" => self.read(request, query.time("pause")).await,
+            "/read-elsewhere" => {
+                // The handler itself is not woken while the content is read.
+                let reading = self.read(request, query.time("pause"));
+                let response = tokio::task::spawn_local(reading).await;
+                response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+            }
             "/read-later" => self.read_later(request),
             "/echo" => Response::ok(Body::from_http_body(request.take_content())),
             "/blocking-read" => {
@@ -326,6 +355,8 @@ impl App {
                     _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
                 }
             }
+            path if path.starts_with("/blocking") => self.block(path).await,
+            "/stream-shared" => self.stream_shared(query.number("n")),
             path if path.starts_with("/stream") => self.stream(path, &query),
             _ => StatusCode::NOT_FOUND.into_response(),
         }
@@ -369,6 +400,53 @@ impl App {
             });
         });
         "later\n".into_response()
+    }
+
+    /// Blocking work that waits at the gate, opens it, or panics.
+    async fn block(self, path: &str) -> Response {
+        let (notes, gate) = (self.notes, self.gate);
+        match path {
+            "/blocking-wait" => {
+                let wait = move || {
+                    notes.add("wait begun");
+                    gate.pass();
+                    notes.add("wait ended");
+                    "waited\n"
+                };
+                blocking(wait).await.into_response()
+            }
+            "/blocking-open" => {
+                gate.open();
+                "open\n".into_response()
+            }
+            "/blocking-panic" => {
+                let result: Result<(), _> = blocking(|| panic!("{}", ON_PURPOSE)).await;
+                result.into_response()
+            }
+            "/blocking-elsewhere" => {
+                let elsewhere = std::thread::spawn(|| {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build();
+                    runtime.map(|runtime| runtime.block_on(blocking(|| "ran\n")))
+                });
+                match elsewhere.join() {
+                    Ok(Ok(result)) => result.into_response(),
+                    other => format!("{other:?}\n").into_response(),
+                }
+            }
+            _ => StatusCode::NOT_FOUND.into_response(),
+        }
+    }
+
+    /// `n` pieces of 64 KiB that all responses share: a stream that costs its handler no memory.
+    fn stream_shared(&self, pieces: usize) -> Response {
+        let piece: &'static [u8] = &self.static_big[..64 * 1024];
+        Response::ok(Body::stream(async move |mut writer| {
+            for _ in 0..pieces {
+                writer.write(Bytes::from_static(piece)).await?;
+            }
+            writer.finish();
+            Ok::<_, StreamClosed>(())
+        }))
     }
 
     /// Streamed responses: `n` pieces of `bytes` bytes with `pause` after each, and then an end

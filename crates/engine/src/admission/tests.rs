@@ -120,7 +120,8 @@ fn a_full_house_of_different_addresses_is_counted() {
 /// Whatever the order, no more than the bound are in at once, and none is left in the end.
 #[test]
 fn workers_that_count_at_once_never_let_in_too_many() {
-    const MAX: usize = 5;
+    // Fewer than there are workers.
+    const MAX: usize = 2;
     let mapping = mapping(2, 64);
     let inside = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -128,7 +129,7 @@ fn workers_that_count_at_once_never_let_in_too_many() {
             let (mapping, inside) = (&mapping, &inside);
             scope.spawn(move || {
                 let admission = Admission::new(64, Some(MAX), mapping, worker % 2);
-                for round in 0..20_000 {
+                for round in 0..50_000 {
                     let peer = v4(round % 3);
                     if admission.admit_address(peer) == Admitted::Counted {
                         if round % 3 == 0 {

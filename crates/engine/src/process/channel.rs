@@ -9,7 +9,7 @@ use rustix::net::{
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 
-use crate::worker::Command;
+use crate::link::Command;
 
 /// A connected Unix socket that keeps messages apart. It never blocks.
 pub(crate) struct Channel {
@@ -25,10 +25,12 @@ pub(crate) enum Message {
         threads: u32,
         addresses: u32,
     },
-    /// Sockets of one worker, for the addresses from this one on.
+    /// Sockets of one worker, for the addresses from this one on; whether they were passed to the
+    /// master and outlive the server.
     Sockets {
         thread: u32,
         address: u32,
+        outlive_us: bool,
     },
     /// That was all.
     Run,
@@ -36,7 +38,7 @@ pub(crate) enum Message {
     Adopt {
         process: u32,
         thread: u32,
-        address: u32,
+        outlive_us: bool,
     },
     /// That process is back.
     Release {
@@ -155,13 +157,17 @@ impl Message {
                 threads,
                 addresses,
             } => [1, process, threads, addresses],
-            Message::Sockets { thread, address } => [2, thread, address, 0],
+            Message::Sockets {
+                thread,
+                address,
+                outlive_us,
+            } => [2, thread, address, u32::from(outlive_us)],
             Message::Run => [3, 0, 0, 0],
             Message::Adopt {
                 process,
                 thread,
-                address,
-            } => [4, process, thread, address],
+                outlive_us,
+            } => [4, process, thread, u32::from(outlive_us)],
             Message::Release { process } => [5, process, 0, 0],
             Message::Command(command) => [6, command as u32, 0, 0],
             Message::Ready => [7, 0, 0, 0],
@@ -173,18 +179,23 @@ impl Message {
 
     fn from_numbers(numbers: [u32; 4]) -> Option<Message> {
         let command = |number: u32| Command::from_number(u8::try_from(number).ok()?);
+        let boolean = |number: u32| (number < 2).then_some(number == 1);
         Some(match numbers {
             [1, process, threads, addresses] => Message::Setup {
                 process,
                 threads,
                 addresses,
             },
-            [2, thread, address, 0] => Message::Sockets { thread, address },
-            [3, 0, 0, 0] => Message::Run,
-            [4, process, thread, address] => Message::Adopt {
-                process,
+            [2, thread, address, flag] => Message::Sockets {
                 thread,
                 address,
+                outlive_us: boolean(flag)?,
+            },
+            [3, 0, 0, 0] => Message::Run,
+            [4, process, thread, flag] => Message::Adopt {
+                process,
+                thread,
+                outlive_us: boolean(flag)?,
             },
             [5, process, 0, 0] => Message::Release { process },
             [6, number, 0, 0] => Message::Command(command(number)?),

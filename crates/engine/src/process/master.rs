@@ -34,9 +34,9 @@ use crate::admission::forget_addresses;
 use crate::config::Config;
 use crate::counters::Counter;
 use crate::handle::{Control, Shared};
+use crate::link::Command;
 use crate::listener::Listener;
 use crate::start::StartError;
-use crate::worker::Command;
 
 pub(crate) struct Master {
     config: Arc<Config>,
@@ -314,6 +314,7 @@ impl Master {
         if !self.has_started && self.places.iter().all(is_ready) {
             self.has_started = true;
             tracing::info!(processes = self.places.len(), "all processes are ready");
+            self.shared.ready();
         }
     }
 

@@ -7,6 +7,13 @@ use rustix::net::{RecvFlags, Shutdown};
 use super::*;
 use crate::connection::Starving;
 
+/// So many bytes cost a connection as much of its turn as a request does: half a MiB in a turn, which is
+/// some hundred microseconds of copying.
+const BUDGET_BYTES: usize = 4096;
+
+/// So many pieces of content cost as much of a turn as a request does: chunks may have one byte each.
+const BUDGET_STEPS: u32 = 64;
+
 /// A partial head begins with this much room; it grows by doubling up to its limit.
 const INBOX_BYTES_MIN: usize = 2048;
 
@@ -88,6 +95,7 @@ impl<S: Service> Session<'_, S> {
     }
 
     fn count_received(&mut self, received: usize, room: usize) {
+        self.budget = self.budget.saturating_sub((received / BUDGET_BYTES) as u32);
         self.cx
             .counters
             .add(Counter::BytesReceived, received as u64);
@@ -113,15 +121,19 @@ impl<S: Service> Session<'_, S> {
 
     /// Feeds the core and does what it says. Returns how many bytes are used up.
     fn use_input(&mut self, input: &[u8]) -> usize {
-        let mut used = 0;
+        let (mut used, mut steps) = (0, 0);
         while self.may_use_input() {
+            steps += 1;
+            if steps % BUDGET_STEPS == 0 {
+                self.budget = self.budget.saturating_sub(1);
+            }
             // Content can end without another byte; everything else needs one.
             if used == input.len() && self.connection.core.reading() != Reading::Content {
                 break;
             }
             let mut parts = match self.connection.parts.take() {
                 Some(parts) => parts,
-                None => Parts::take(self.connection.peer, self.connection.local),
+                None => Parts::take(&self.connection.peer, &self.connection.local),
             };
             let step = self.connection.core.next_event(
                 &self.cx.core_config,
@@ -163,7 +175,7 @@ impl<S: Service> Session<'_, S> {
             }
             match step.event {
                 Event::Request { .. } => {}
-                Event::Data(data) => self.content(data),
+                Event::Data(data) => self.content(data, step.consumed),
                 Event::End => self.content_ended(),
                 Event::NeedData | Event::Paused => break,
                 Event::HandOver => {
@@ -264,7 +276,8 @@ impl<S: Service> Session<'_, S> {
         }
     }
 
-    fn content(&mut self, data: &[u8]) {
+    /// Content that came in so many bytes, with the framing before it.
+    fn content(&mut self, data: &[u8], received: usize) {
         self.connection.clock.moved(data.len(), self.cx.now);
         let feed = self
             .connection
@@ -274,7 +287,8 @@ impl<S: Service> Session<'_, S> {
             feed.push(data);
             return;
         }
-        self.connection.discarded += data.len() as u64;
+        // What its framing costs us is not less than what it holds.
+        self.connection.discarded += received as u64;
         if self.connection.discarded > self.cx.config.connections.content_discarded_bytes_max {
             self.connection.ending = Ending::LingerAfterOutput;
         }
@@ -390,21 +404,24 @@ impl<S: Service> Session<'_, S> {
         }
     }
 
-    /// Throws away what comes, until the peer closes or has sent too much.
+    /// Throws away what comes, until the peer closes or has sent too much. All lingering connections
+    /// of a worker together get only so much in a tick: who is not read has to wait, and costs nothing.
     pub(super) fn linger(&mut self) -> Result<Outcome, Close> {
         while self.connection.readable {
-            let scratch = &mut self.cx.scratch[..];
-            match rustix::net::recv(&self.connection.socket, scratch, RecvFlags::empty()) {
+            let room = self.cx.linger_bytes.min(self.cx.scratch.len());
+            if room == 0 {
+                return Ok(Outcome::NextTick);
+            }
+            let scratch = &mut self.cx.scratch[..room];
+            // On a TCP socket this flag throws bytes away instead of copying them.
+            match rustix::net::recv(&self.connection.socket, scratch, RecvFlags::TRUNC) {
                 Ok((_, 0)) => return Err(Close::Plain),
                 Ok((_, received)) => {
+                    self.cx.linger_bytes -= received.min(room);
                     self.connection.discarded += received as u64;
                     if self.connection.discarded > LINGER_BYTES_MAX {
                         return Err(Close::Plain);
                     }
-                    if self.budget == 0 {
-                        return Ok(Outcome::Again);
-                    }
-                    self.budget -= 1;
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => self.connection.readable = false,
@@ -429,3 +446,8 @@ impl<S: Service> Session<'_, S> {
 /// What a lingering connection may still send. A client that ignores our close for longer than
 /// this is reset: 16 MiB is what a fast sender has under way before it sees the response.
 const LINGER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// What a worker throws away for all lingering connections in a tick: 16 MiB a second, for which a
+/// few per cent of a core are enough. Without a bound, clients that send without end after they were
+/// refused took nine tenths of the worker from everybody else.
+pub(crate) const LINGER_BYTES_PER_TICK: usize = 4 * 1024 * 1024;

@@ -11,12 +11,17 @@ use crate::outbox::COPY_BYTES_MAX;
 
 impl<S: Service> Session<'_, S> {
     /// Writes a response. The exchange is over then, unless its body is a stream.
+    #[inline]
     pub(super) fn respond(&mut self, slot: u32, response: Response) {
         let took = self.cx.micros - self.connection.request_began;
         self.cx.counters.request_time.record(took);
-        if self.respond_usual(slot, &response) {
-            return;
+        if !self.respond_usual(slot, &response) {
+            self.respond_in_steps(slot, response);
         }
+    }
+
+    #[inline(never)]
+    fn respond_in_steps(&mut self, slot: u32, response: Response) {
         let mut response = response;
         let hands_over = response.status() == StatusCode::SWITCHING_PROTOCOLS
             || (self.connection.core.is_connect() && response.status().is_success());
@@ -43,8 +48,7 @@ impl<S: Service> Session<'_, S> {
     }
 
     /// Writes a response that is as nearly all are, and says whether it was one: a 200 with content
-    /// that is here and small. All others take the steps of `try_respond`.
-    #[inline]
+    /// that is here and small.
     fn respond_usual(&mut self, slot: u32, response: &Response) -> bool {
         let parts = response.parts();
         let content = match parts.body.kind() {

@@ -40,7 +40,7 @@ pub enum Sensitivity {
 #[derive(Debug)]
 pub struct Encoder {
     table: DynamicTable,
-    /// What a table may hold for its entries to be worth it; without a table nothing is looked up.
+    /// Whether lines are inserted and looked up at all.
     uses_table: bool,
     pending: Option<SizeChange>,
     size_changes: u64,

@@ -26,10 +26,12 @@ fn the_table_has_all_codes_that_have_a_phrase() {
 fn lengths_are_written_in_decimal() {
     let mut numbers: Vec<u64> = (0..20).map(|power| 10_u64.pow(power)).collect();
     numbers.extend(numbers.clone().iter().map(|number| number - 1));
-    numbers.extend([12_345, u64::MAX]);
+    numbers.extend([0, 12_345, u64::MAX]);
     for number in numbers {
         let mut out = Vec::new();
         content_length(number, &mut out);
         assert_eq!(out, format!("Content-Length: {number}\r\n").as_bytes());
+        decimal(number, b"\r\n\r\n", &mut out);
+        assert!(out.ends_with(format!("\r\n{number}\r\n\r\n").as_bytes()));
     }
 }

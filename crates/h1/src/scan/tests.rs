@@ -17,6 +17,10 @@ fn value_end(input: &[u8], from: usize) -> usize {
     from + find_value_end(input, &input[from..])
 }
 
+fn control(input: &[u8], from: usize) -> usize {
+    from + find_control(input, &input[from..])
+}
+
 fn ends_value(byte: u8) -> bool {
     (byte < 32 && byte != 9) || byte == 127
 }
@@ -29,6 +33,10 @@ fn every_byte_is_classified_at_every_place() {
                 let mut input = [filler; 40];
                 input[place] = byte;
                 assert_eq!(value_end(&input, 0), naive(&input, 0, ends_value));
+                assert_eq!(
+                    control(&input, 0),
+                    naive(&input, 0, |b| b.is_ascii_control())
+                );
                 assert_eq!(colon(&input, 0), naive(&input, 0, |byte| byte == b':'));
             }
         }
@@ -74,6 +82,7 @@ proptest! {
     ) {
         let from = from.min(input.len());
         prop_assert_eq!(value_end(&input, from), naive(&input, from, ends_value));
+        prop_assert_eq!(control(&input, from), naive(&input, from, |b| b.is_ascii_control()));
         prop_assert_eq!(colon(&input, from), naive(&input, from, |byte| byte == b':'));
     }
 }

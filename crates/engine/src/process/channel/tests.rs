@@ -12,12 +12,13 @@ const MESSAGES: &[Message] = &[
     Message::Sockets {
         thread: 7,
         address: 250,
+        outlive_us: false,
     },
     Message::Run,
     Message::Adopt {
         process: u32::MAX,
         thread: 0,
-        address: 1,
+        outlive_us: true,
     },
     Message::Release { process: 5 },
     Message::Command(Command::Retire),

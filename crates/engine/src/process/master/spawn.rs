@@ -76,12 +76,13 @@ fn send_setup(
     };
     channel.send(setup, &[mapping.file()])?;
     for (thread, listeners) in sockets.iter().enumerate() {
-        for (at, descriptors) in in_parts(listeners) {
+        for part in in_parts(listeners) {
             let message = Message::Sockets {
                 thread: thread as u32,
-                address: at as u32,
+                address: part.first as u32,
+                outlive_us: part.outlive_us,
             };
-            channel.send(message, &descriptors)?;
+            channel.send(message, &part.descriptors)?;
         }
     }
     channel.send(Message::Run, &[])
@@ -94,23 +95,39 @@ pub(super) fn send_adopted(
     sockets: &[Vec<Listener>],
 ) -> io::Result<()> {
     for (thread, listeners) in sockets.iter().enumerate() {
-        for (at, descriptors) in in_parts(listeners) {
+        for part in in_parts(listeners) {
             let message = Message::Adopt {
                 process: process as u32,
                 thread: thread as u32,
-                address: at as u32,
+                outlive_us: part.outlive_us,
             };
-            channel.send(message, &descriptors)?;
+            channel.send(message, &part.descriptors)?;
         }
     }
     Ok(())
 }
 
-/// As many descriptors as a message takes, with the place of the first.
-fn in_parts(listeners: &[Listener]) -> impl Iterator<Item = (usize, Vec<BorrowedFd<'_>>)> {
-    let parts = listeners.chunks(DESCRIPTORS_MAX).enumerate();
-    parts.map(|(number, part)| {
-        let descriptors = part.iter().map(|listener| listener.socket.as_fd());
-        (number * DESCRIPTORS_MAX, descriptors.collect())
-    })
+/// Sockets that go in one message.
+struct Part<'a> {
+    /// The place of the first.
+    first: usize,
+    outlive_us: bool,
+    descriptors: Vec<BorrowedFd<'a>>,
+}
+
+/// As many as a message takes, all of one kind.
+fn in_parts(listeners: &[Listener]) -> impl Iterator<Item = Part<'_>> {
+    let of_one_kind = listeners.chunk_by(|one, next| one.outlives_us == next.outlives_us);
+    let mut first = 0;
+    of_one_kind
+        .flat_map(|listeners| listeners.chunks(DESCRIPTORS_MAX))
+        .map(move |listeners| {
+            let part = Part {
+                first,
+                outlive_us: listeners.iter().any(|listener| listener.outlives_us),
+                descriptors: listeners.iter().map(|one| one.socket.as_fd()).collect(),
+            };
+            first += listeners.len();
+            part
+        })
 }

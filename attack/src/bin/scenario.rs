@@ -1,0 +1,156 @@
+//! `scenario [OPTIONS] -- SERVER --listen 127.0.0.1:{port}`: honest load beside attacks, on a
+//! server and on the sink, compared.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout)]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use ajay_attack::attack::Kind;
+use ajay_attack::scenario::{Load, Scenario, markdown};
+use ajay_attack::{Error, Result, raise_descriptor_limit};
+use clap::{Parser, ValueEnum};
+
+/// Measures honest load beside attacks on a server, and beside the same attacks on a sink.
+#[derive(Debug, Parser)]
+#[command(name = "scenario", max_term_width = 100)]
+struct Args {
+    /// Which attacks, separated by commas [default: all]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    attacks: Vec<Kind>,
+
+    /// Connections of each attack [default: depends on the attack, 64 to 15000]
+    #[arg(long, value_name = "N")]
+    connections: Option<usize>,
+
+    /// What attacks ask for
+    #[arg(long, default_value = "/")]
+    path: String,
+
+    /// How long the load is measured each time
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    seconds: u64,
+
+    /// Measurements of each attack
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    rounds: usize,
+
+    /// Who asks honestly
+    #[arg(long, value_enum, default_value_t = Honest::Wrk)]
+    honest: Honest,
+
+    /// Connections of the honest load
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    honest_connections: usize,
+
+    /// What the honest load asks for; the counting client adds /n/NUMBER
+    #[arg(long, default_value = "/")]
+    honest_path: String,
+
+    /// Addresses that attacks come from
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    sources: u16,
+
+    /// Threads of the attack
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    threads: usize,
+
+    /// CPUs of the server, and of the sink [default: any]
+    #[arg(long, value_name = "CPU,...", value_delimiter = ',')]
+    server_cpus: Vec<usize>,
+
+    /// CPUs of the honest load [default: any]
+    #[arg(long, value_name = "CPU,...", value_delimiter = ',')]
+    load_cpus: Vec<usize>,
+
+    /// CPUs of the attack [default: those of the load]
+    #[arg(long, value_name = "CPU,...", value_delimiter = ',')]
+    attack_cpus: Vec<usize>,
+
+    /// Shell command that prints the server's counters as `name value` lines; {pid} is its process
+    #[arg(long, value_name = "COMMAND")]
+    counters_command: Option<String>,
+
+    /// All measurements, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// The server and its arguments; {port} is replaced by a free port, {address} by 127.0.0.1 and
+    /// that port
+    #[arg(last = true, required = true)]
+    server: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Honest {
+    Wrk,
+    Counting,
+}
+
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("scenario: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> Result<()> {
+    raise_descriptor_limit()?;
+    let (connections, path) = (args.honest_connections, args.honest_path);
+    let attack_cpus = match args.attack_cpus.is_empty() {
+        true => args.load_cpus.clone(),
+        false => args.attack_cpus,
+    };
+    let scenario = Scenario {
+        server: args.server,
+        attacks: match args.attacks.is_empty() {
+            true => Kind::ALL.to_vec(),
+            false => args.attacks,
+        },
+        connections: args.connections,
+        path: args.path,
+        load: match args.honest {
+            Honest::Wrk => Load::Wrk { connections, path },
+            Honest::Counting => Load::Counting {
+                connections,
+                path: path.trim_end_matches('/').to_owned(),
+            },
+        },
+        duration: Duration::from_secs(args.seconds),
+        rounds: args.rounds,
+        sources: args.sources,
+        threads: args.threads,
+        server_cpus: args.server_cpus,
+        load_cpus: args.load_cpus,
+        attack_cpus,
+        counters: args.counters_command,
+        sink: sink_command()?,
+    };
+    let outcomes = scenario.run(|outcome| eprintln!("scenario: {} done", outcome.kind.name()))?;
+    print!("{}", markdown(&outcomes));
+    if let Some(path) = args.json {
+        std::fs::write(&path, format!("{}\n", scenario.json(&outcomes))).map_err(|error| {
+            Error::System {
+                doing: format!("write {}", path.display()),
+                error,
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// The sink is built beside this program.
+fn sink_command() -> Result<Vec<String>> {
+    let own = std::env::current_exe().map_err(|error| Error::System {
+        doing: "find the sink".to_owned(),
+        error,
+    })?;
+    let sink = own.with_file_name("sink").display().to_string();
+    let words = [&sink, "--listen", "{address}", "--seconds", "3600"];
+    Ok(words.map(str::to_owned).into())
+}

@@ -1,0 +1,31 @@
+//! Hostile clients, and an honest one that counts.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`attack`](mod@attack) | clients that try to use a server up: slow, endless, broken, too many |
+//! | [`sink`] | a server that reads and never answers, to see what an attack costs by itself |
+//! | [`counting`] | a client that knows of each request whether it was written, answered, mixed up or lost |
+//! | [`scenario`] | honest load beside an attack, on a server and on the sink, compared |
+//!
+//! Nothing here uses the code under test. Everything speaks to loopback addresses only, and ends
+//! by itself after the time it was given.
+
+#![forbid(unsafe_code)]
+
+pub mod attack;
+pub mod counting;
+mod error;
+mod events;
+mod json;
+mod loopback;
+pub mod scenario;
+pub mod sink;
+mod spread;
+
+pub use error::Error;
+pub use json::Json;
+pub use loopback::{Loopback, SOURCES_MAX, descriptors, raise_descriptor_limit};
+pub use spread::Spread;
+
+/// What the functions of this crate return.
+pub type Result<T> = std::result::Result<T, Error>;

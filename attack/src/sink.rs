@@ -1,0 +1,226 @@
+//! A server that accepts, reads and throws away, and never answers.
+//!
+//! It is what an attack is aimed at to see what the attack itself costs on a machine: less cannot
+//! be done with what it sends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+use socket2::Socket;
+
+use crate::events::{Poller, Token};
+use crate::loopback::{Loopback, listen};
+use crate::{Error, Result, descriptors};
+
+/// Bounded by `net.core.somaxconn`.
+const BACKLOG: i32 = 65_535;
+/// The listener is no connection.
+const LISTENER: Token = Token {
+    slot: u32::MAX,
+    generation: 0,
+};
+/// Calls for one socket before others have their turn.
+const CALLS_PER_TURN: usize = 16;
+/// Between two looks at whether to stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What a sink has seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Connections.
+    pub accepted: u64,
+    /// Those that clients have ended.
+    pub ended: u64,
+    /// Bytes that were thrown away.
+    pub bytes: u64,
+}
+
+/// A sink in the background. It stops when this is dropped, without being waited for.
+#[derive(Debug)]
+pub struct Sink {
+    address: Loopback,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Result<Totals>>>,
+}
+
+impl Sink {
+    /// Listens, and reads for at most `duration`.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub fn start(address: Loopback, duration: Duration) -> Result<Sink> {
+        let listener = listen(address, BACKLOG)?;
+        let address = address_of(&listener)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let until = Instant::now() + duration;
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || Drain::new(listener)?.run(until, &stopped));
+        Ok(Sink {
+            address,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// Where it listens, with the port that port 0 became.
+    pub fn address(&self) -> Loopback {
+        self.address
+    }
+
+    /// Ends it before its time.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When the machine did not play along.
+    pub fn join(mut self) -> Result<Totals> {
+        let thread = self.thread.take().ok_or(Error::Panicked)?;
+        thread.join().map_err(|_| Error::Panicked)?
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+struct Drain {
+    listener: Socket,
+    poller: Poller,
+    connections: Vec<Option<Connection>>,
+    vacant: Vec<u32>,
+    /// Told once that they are readable, and not read to the end.
+    unread: Vec<u32>,
+    received: Vec<u8>,
+    totals: Totals,
+}
+
+struct Connection {
+    socket: Socket,
+    /// In `unread`, and not to be put there again.
+    queued: bool,
+}
+
+impl Drain {
+    fn new(listener: Socket) -> Result<Drain> {
+        let poller = Poller::new()?;
+        poller.add_level(&listener, LISTENER)?;
+        Ok(Drain {
+            listener,
+            poller,
+            connections: Vec::new(),
+            vacant: Vec::new(),
+            unread: Vec::new(),
+            received: vec![0; 64 * 1024],
+            totals: Totals::default(),
+        })
+    }
+
+    fn run(&mut self, until: Instant, stop: &AtomicBool) -> Result<Totals> {
+        while Instant::now() < until && !stop.load(Ordering::Relaxed) {
+            let patience = if self.unread.is_empty() {
+                LOOK
+            } else {
+                Duration::ZERO
+            };
+            let mut unread = std::mem::take(&mut self.unread);
+            for slot in unread.drain(..) {
+                if let Some(connection) = &mut self.connections[slot as usize] {
+                    connection.queued = false;
+                    self.read(slot);
+                }
+            }
+            // Those that are still unread were pushed anew; the allocation is kept.
+            unread.append(&mut self.unread);
+            self.unread = unread;
+            for at in 0..self.poller.wait(patience)? {
+                match self.poller.get(at).0 {
+                    LISTENER => self.accept()?,
+                    token => self.read(token.slot),
+                }
+            }
+        }
+        Ok(self.totals)
+    }
+
+    fn accept(&mut self) -> Result<()> {
+        let connections_max = descriptors() as usize;
+        for _ in 0..CALLS_PER_TURN {
+            if self.connections.len() - self.vacant.len() >= connections_max {
+                return Ok(());
+            }
+            // An error is a client that is gone already, or an empty queue.
+            let Ok((socket, _)) = self.listener.accept() else {
+                return Ok(());
+            };
+            if socket.set_nonblocking(true).is_err() {
+                continue;
+            }
+            self.totals.accepted += 1;
+            let slot = self.vacant.pop().unwrap_or_else(|| {
+                self.connections.push(None);
+                self.connections.len() as u32 - 1
+            });
+            let token = Token {
+                slot,
+                generation: 0,
+            };
+            self.poller.add(&socket, token)?;
+            self.connections[slot as usize] = Some(Connection {
+                socket,
+                queued: false,
+            });
+        }
+        Ok(())
+    }
+
+    /// An event of a connection that had this slot before finds nothing to read, and does no harm.
+    fn read(&mut self, slot: u32) {
+        let Some(connection) = &mut self.connections[slot as usize] else {
+            return;
+        };
+        for _ in 0..CALLS_PER_TURN {
+            match recv(
+                &connection.socket,
+                &mut self.received[..],
+                RecvFlags::DONTWAIT,
+            ) {
+                Ok((0, _)) => return self.end(slot),
+                Ok((len, _)) => self.totals.bytes += len as u64,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(_) => return self.end(slot),
+            }
+        }
+        if !std::mem::replace(&mut connection.queued, true) {
+            self.unread.push(slot);
+        }
+    }
+
+    fn end(&mut self, slot: u32) {
+        self.connections[slot as usize] = None;
+        self.vacant.push(slot);
+        self.totals.ended += 1;
+    }
+}
+
+fn address_of(listener: &Socket) -> Result<Loopback> {
+    let address = listener
+        .local_addr()
+        .map_err(|error| Error::system("ask for an address", error))?;
+    let address = address
+        .as_socket()
+        .ok_or_else(|| Error::NotAnAddress(format!("{address:?}")))?;
+    Loopback::new(address)
+}
+
+#[cfg(test)]
+mod tests;
