@@ -89,6 +89,9 @@ pub struct Connection {
     since: Since,
 }
 
+/// What an idle connection holds beside its two dynamic tables.
+const _: () = assert!(size_of::<Connection>() <= 1200);
+
 /// When what is unfinished began.
 #[derive(Clone, Copy, Debug)]
 struct Since {
