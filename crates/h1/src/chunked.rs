@@ -26,12 +26,11 @@
 //! | `DataCr`, `DataLf`| CR, LF                               | `Size`                                |
 //! | `Trailers`        | field lines, empty line              | done                                  |
 
-use ajay_http::{FieldSection, Limits, class};
+use ajay_http::{FieldSection, Limits, class, trailers};
 
 use crate::{
     Violation,
     field_lines::{FieldLines, LineLimit},
-    trailers,
 };
 
 /// What was decoded.

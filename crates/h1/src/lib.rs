@@ -27,12 +27,11 @@ mod scan;
 mod send;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod trailers;
 
+pub use ajay_http::{ContentSize, ResponseHead, SendBody};
 pub use connection::{
     Config, Connection, ContentRemaining, EofEffect, Event, NextCycle, Reading, Step,
 };
 pub use error::{Misuse, Violation};
 pub use framing::{Framing, message_framing};
 pub use opening::Opening;
-pub use response::{ContentSize, ResponseHead, SendBody};

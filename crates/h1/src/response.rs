@@ -1,46 +1,8 @@
 //! Response heads on the wire (RFC 9112 §4, §5).
 
-use ajay_http::{FieldSection, KnownField, StatusCode, class};
+use ajay_http::{FieldSection, KnownField, ResponseHead, StatusCode, class};
 
 use crate::exchange::ConnectionOptions;
-
-/// The head of a final response.
-#[derive(Clone, Copy, Debug)]
-pub struct ResponseHead<'a> {
-    /// The status code. Codes without a registered reason phrase are written without one.
-    pub status: StatusCode,
-    /// The application's fields. `Connection` options other than `close`, `keep-alive` and
-    /// `upgrade` are kept; those three follow from the connection's state.
-    pub fields: &'a FieldSection,
-    /// `Content-Type`, unless `fields` has one. Must be a valid field value.
-    pub content_type: Option<&'a str>,
-    /// `Server`, unless `fields` has one. Must be a valid field value.
-    pub server: Option<&'a str>,
-    /// `Date`, unless `fields` has one.
-    pub date: Option<&'a [u8; 29]>,
-}
-
-/// What is known of the response's content before it is sent.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ContentSize {
-    /// There is none. Where a length is allowed, `Content-Length: 0`. In a response to HEAD and in
-    /// a 304 it says nothing about the length, and the application's own `Content-Length` is kept.
-    Empty,
-    /// Exactly so many bytes.
-    Exact(u64),
-    /// The application's `Content-Length` if it set one, else chunked for HTTP/1.1 and up to the end
-    /// of the connection for HTTP/1.0.
-    Unknown,
-}
-
-/// What follows a response head.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum SendBody {
-    /// The caller sends the content and then finishes.
-    Payload,
-    /// Nothing: the response is finished. What content there is must not be sent.
-    None,
-}
 
 /// The field that delimits the content (RFC 9112 §6).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

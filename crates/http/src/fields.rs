@@ -384,6 +384,36 @@ impl FieldSection {
         start
     }
 
+    /// Makes one line of all lines of that name, in the place of the first, with `separator` between
+    /// the values.
+    pub fn join(&mut self, field: KnownField, separator: &[u8]) {
+        let Self { bytes, lines, .. } = self;
+        let (start, mut first) = (bytes.len() as u32, None);
+        for (at, line) in lines.iter().enumerate() {
+            if line.known != field.id() {
+                continue;
+            }
+            if first.is_some() {
+                bytes.extend_from_slice(separator);
+            }
+            first = first.or(Some(at));
+            let value_end = line.value_start as usize + line.value_len as usize;
+            if value_end <= bytes.len() {
+                bytes.extend_from_within(line.value_start as usize..value_end);
+            }
+        }
+        let Some(first) = first else {
+            return;
+        };
+        lines[first].value_start = start;
+        lines[first].value_len = bytes.len() as u32 - start;
+        let mut at = 0;
+        lines.retain(|line| {
+            at += 1;
+            line.known != field.id() || at - 1 == first
+        });
+    }
+
     /// The buffer.
     #[inline]
     #[must_use]

@@ -35,6 +35,31 @@ pub(super) fn check(root: &Path, problems: &mut Vec<String>) -> Result<(), Failu
             problems.push(format!("{page}: the status of `{name}` is {status}"));
         }
     }
+    check_http2(&read, problems)
+}
+
+/// The page of HTTP/2 has its rules with their effects, its limits and its budgets.
+fn check_http2(
+    read: &impl Fn(&str) -> Result<String, Failure>,
+    problems: &mut Vec<String>,
+) -> Result<(), Failure> {
+    let page = "docs/src/reference/http2.md";
+    let text = read(page)?;
+    let rules = effects(&read("crates/h2/src/error.rs")?);
+    let mut names: Vec<String> = rules.iter().map(|(name, _)| name.clone()).collect();
+    names.extend(public_fields(&read("crates/h2/src/config.rs")?));
+    names.extend(public_fields(&read("crates/h2/src/budgets.rs")?));
+    // What holds other fields, and what each budget has.
+    names.retain(|name| !["limits", "budgets", "burst", "per_second"].contains(&name.as_str()));
+    compare(page, &names, &first_cells(&text), problems);
+    for (name, effect) in &rules {
+        let row = text
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{name}` |")));
+        if row.is_some_and(|row| !row.contains(&format!("| {effect} |"))) {
+            problems.push(format!("{page}: the effect of `{name}` is {effect}"));
+        }
+    }
     Ok(())
 }
 
@@ -85,6 +110,22 @@ pub(super) fn violations(source: &str) -> Vec<(String, &'static str)> {
             let (name, rest) = line.trim().strip_suffix("\";")?.split_once(" = ")?;
             let (status, _) = rest.split_once(", \"")?;
             Some((name.to_owned(), status_code(status)))
+        })
+        .collect()
+}
+
+/// `Variant = kind CODE, "text";` of the declaration of HTTP/2's violations.
+pub(super) fn effects(source: &str) -> Vec<(String, String)> {
+    source
+        .lines()
+        .filter_map(|line| {
+            let (name, rest) = line.trim().strip_suffix("\";")?.split_once(" = ")?;
+            let (kind, code) = rest.split_once(", \"")?.0.split_once(' ')?;
+            let code = match kind {
+                "response" => status_code(code),
+                _ => code,
+            };
+            Some((name.to_owned(), format!("{kind} {code}")))
         })
         .collect()
 }

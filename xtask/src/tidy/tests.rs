@@ -152,6 +152,16 @@ fn tables_and_code_are_read() {
     assert_eq!(tables::counter_names(source), ["requests"]);
     let source = "    BareCr = BAD_REQUEST, \"CR without LF\";\n    let a = b;\n";
     assert_eq!(tables::violations(source), [("BareCr".to_owned(), "400")]);
+    let source = "    PingLength = connection FRAME_SIZE_ERROR, \"x\";\n    \
+                  PathTooLong = response URI_TOO_LONG, \"y\";\n    BareCr = BAD_REQUEST, \"z\";\n";
+    let effects = [
+        ("PingLength", "connection FRAME_SIZE_ERROR"),
+        ("PathTooLong", "response 414"),
+    ];
+    assert_eq!(
+        tables::effects(source),
+        effects.map(|(name, effect)| (name.to_owned(), effect.to_owned()))
+    );
     let page = "| name | what |\n|---|---|\n| `a_b` | see `c` |\n";
     assert_eq!(tables::first_cells(page), ["a_b"]);
 }

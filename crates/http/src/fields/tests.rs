@@ -151,3 +151,26 @@ fn retain_recomputes_what_is_present() {
     assert!(!section.contains(Known::Host));
     assert!(section.contains(Known::Cookie));
 }
+
+#[test]
+fn lines_of_one_name_are_joined() {
+    let mut section = FieldSection::new();
+    section.join(KnownField::Cookie, b"; ");
+    assert!(section.is_empty());
+    for (name, value) in [
+        ("a", "1"),
+        ("cookie", "x=1"),
+        ("b", "2"),
+        ("cookie", ""),
+        ("cookie", "y=2"),
+    ] {
+        section.append(name, value).unwrap();
+    }
+    section.join(KnownField::Cookie, b"; ");
+    let lines: Vec<_> = section.iter().collect();
+    assert_eq!(
+        lines,
+        [("a", &b"1"[..]), ("cookie", b"x=1; ; y=2"), ("b", b"2")]
+    );
+    assert_eq!(section.count(KnownField::Cookie), 1);
+}

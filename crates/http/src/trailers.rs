@@ -1,15 +1,16 @@
 //! Which fields may not stand in a trailer section (RFC 9110 §6.5.1).
 
-use ajay_http::KnownField::{self, *};
+use crate::KnownField::{self, *};
 
 /// Fields that say where a message ends or whom it is for: in a trailer section they can only be an
 /// attempt to mislead somebody, so the message is refused.
-pub(crate) const REFUSED: &[KnownField] = &[ContentLength, TransferEncoding, Host];
+pub const REFUSED: &[KnownField] = &[ContentLength, TransferEncoding, Host];
 
 /// Whether a field must be known before the content is processed: routing, request modifiers,
 /// authentication, content processing, control data. Such a field is dropped from a trailer section
 /// that we receive, and not written to one that we send.
-pub(crate) const fn is_ignored(field: KnownField) -> bool {
+#[must_use]
+pub const fn is_ignored(field: KnownField) -> bool {
     matches!(
         field,
         // Message framing and routing.
