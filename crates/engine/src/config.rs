@@ -249,7 +249,7 @@ impl Default for SocketOptions {
     }
 }
 
-/// Bounds on what handlers give to [`blocking`](crate::blocking).
+/// Bounds on what handlers give to [`blocking`](crate::blocking()).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct BlockingLimits {
