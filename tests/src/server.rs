@@ -392,7 +392,11 @@ impl Stderr {
     /// All of it, after the program's end.
     fn complete(&mut self) -> String {
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+            // Whoever else has the pipe may keep it open, if the test has failed.
+            let started = Instant::now();
+            while !thread.is_finished() && started.elapsed() < PATIENCE / 4 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
         self.text()
     }

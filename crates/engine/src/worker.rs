@@ -6,7 +6,6 @@
 //!   events of the reactor ──> listeners marked ready, connections driven
 //!   accept                ──> new connections registered
 //!   slots that were woken ──> their connections driven
-//!   work left over        ──> driven again
 //!   requests under way    ──> their connections driven, so many a turn
 //!   a new tick            ──> deadlines fired, drain advanced
 //! ```
@@ -85,11 +84,11 @@ const TICK_MICROS: u64 = TICK.as_micros() as u64;
 /// asking once more.
 const QUIET_EVENTS: usize = 4;
 
-/// Connections in the midst of a request or response that are driven in a turn. New requests go first:
-/// 5 000 clients that send or take a byte a second have all their events at once, and whoever asked
-/// in that moment had to wait for all of them. So many a turn are enough for full speed, since each may
-/// move half a MiB.
-const LATER_PER_TURN: usize = 64;
+/// Connections in the midst of a request or response have at least this much of a turn, and otherwise as
+/// much as new requests had. New requests go first: 5 000 clients that send or take a byte a second
+/// have all their events at once, and whoever asked in that moment had to wait for all of them. It is what
+/// a few large reads take.
+const LATER_MIN: Duration = Duration::from_micros(250);
 
 /// How often events are taken in a turn, at most: 16 384 of them.
 const TAKES_PER_TURN: usize = 64;
@@ -117,8 +116,7 @@ pub(crate) struct Worker<S: Service> {
     /// When a drain that was asked for begins: the end of `drain_delay`.
     drain_at: Option<Tick>,
     drain_deadline: Option<Tick>,
-    again: VecDeque<Token>,
-    /// Connections that had an event in the midst of a request or response.
+    /// Connections that had an event in the midst of a request or response, or have work left over.
     later: VecDeque<Token>,
     /// Connections with work that waits for the next tick.
     next_tick: Vec<Token>,
@@ -191,7 +189,6 @@ impl<S: Service> Worker<S> {
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             drain_at: None,
             drain_deadline: None,
-            again: VecDeque::with_capacity(LIST_LEN),
             later: VecDeque::with_capacity(LIST_LEN),
             next_tick: Vec::new(),
             starved: Vec::new(),
@@ -211,13 +208,11 @@ impl<S: Service> Worker<S> {
             self.accept(ACCEPTS_PER_TURN);
         }
         self.drive_woken();
-        self.drive_again();
         self.drive_later();
         if !self.starved.is_empty() && !self.cx.held.is_above(self.bytes_max()) {
             self.feed_starved();
         }
-        let is_done = self.again.is_empty() && self.later.is_empty();
-        Ok(events < QUIET_EVENTS && is_done && !self.acceptor.has_work())
+        Ok(events < QUIET_EVENTS && self.later.is_empty() && !self.acceptor.has_work())
     }
 
     /// Takes events, and returns how many. More than once, while most of them belong to connections that
@@ -521,23 +516,20 @@ impl<S: Service> Worker<S> {
         self.woken = woken;
     }
 
-    fn drive_again(&mut self) {
-        // What is put back during the loop goes to the end and waits for the next turn.
-        for _ in 0..self.again.len() {
-            let Some(token) = self.again.pop_front() else {
-                break;
-            };
-            self.drive_queued(token);
-        }
-    }
-
-    /// Drives connections that are in the midst of something, in the order in which they had events.
+    /// Drives connections that are in the midst of something, in the order in which that was found, for
+    /// as long as the rest of the turn took.
     fn drive_later(&mut self) {
-        for _ in 0..LATER_PER_TURN {
-            let Some(token) = self.later.pop_front() else {
-                break;
-            };
+        if self.later.is_empty() {
+            return;
+        }
+        let began = self.started.elapsed();
+        let rest = began.saturating_sub(Duration::from_micros(self.cx.micros));
+        let until = began + rest.max(LATER_MIN);
+        while let Some(token) = self.later.pop_front() {
             self.drive_queued(token);
+            if self.started.elapsed() >= until {
+                break;
+            }
         }
     }
 
@@ -607,7 +599,7 @@ impl<S: Service> Worker<S> {
             Outcome::Wait => self.put_back(connection),
             Outcome::Again => {
                 if !std::mem::replace(&mut connection.queued, true) {
-                    self.again.push_back(connection.token);
+                    self.later.push_back(connection.token);
                 }
                 self.put_back(connection);
             }

@@ -14,6 +14,9 @@ const BUDGET_BYTES: usize = 4096;
 /// So many pieces of content cost as much of a turn as a request does: chunks may have one byte each.
 const BUDGET_STEPS: u32 = 64;
 
+/// What a piece of content counts when it is thrown away, at least: about what it costs to find it.
+const PIECE_COST_BYTES: usize = 64;
+
 /// A partial head begins with this much room; it grows by doubling up to its limit.
 const INBOX_BYTES_MIN: usize = 2048;
 
@@ -287,8 +290,8 @@ impl<S: Service> Session<'_, S> {
             feed.push(data);
             return;
         }
-        // What its framing costs us is not less than what it holds.
-        self.connection.discarded += received as u64;
+        // What its framing costs us is not less than what it holds, and each piece costs something.
+        self.connection.discarded += received.max(PIECE_COST_BYTES) as u64;
         if self.connection.discarded > self.cx.config.connections.content_discarded_bytes_max {
             self.connection.ending = Ending::LingerAfterOutput;
         }
