@@ -166,6 +166,3 @@ const IP_ADDRESS: u8 = 0x87;
 
 /// 2.5.29.17
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
-
-#[cfg(test)]
-mod tests;
