@@ -1,5 +1,3 @@
-use std::sync::atomic::Ordering;
-
 use rustls::{HandshakeKind, version};
 
 use super::*;
@@ -101,7 +99,6 @@ fn nobody_rotates_and_no_tickets_are_issued() {
     assert!(ticketer.encrypt(b"x").is_some());
     clock.set(NOW + 13 * HOUR);
     assert!(ticketer.encrypt(b"x").is_none());
-    assert!(clock.0.load(Ordering::Relaxed) > NOW);
 }
 
 #[test]
