@@ -66,13 +66,14 @@ fn openssl_talks_both_versions() {
             session
                 .receive(&mut buffer[..len], &mut output, sink)
                 .unwrap();
-            if !answered && received.ends_with(b"\n") {
+            let answers = !answered && received.ends_with(b"\n");
+            if answers {
                 answered = true;
                 session.encrypt(&content, &mut output).unwrap();
                 session.close(&mut output);
             }
             socket.write_all(&output).unwrap();
-            if answered {
+            if answers {
                 // Having read all of it, `s_client` ends when the transport does.
                 socket.shutdown(std::net::Shutdown::Write).unwrap();
             }
