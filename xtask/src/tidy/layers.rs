@@ -9,6 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["ajay-http"],
     &["ajay-fields"],
     &["ajay-h1", "ajay-h2", "ajay-h3"],
+    &["ajay-tls"],
     &["ajay-engine"],
     &["ajayserver"],
     &["ajayserver-cli"],

@@ -1,0 +1,237 @@
+//! What one listener offers: versions, application protocols, client certificates, resumption.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use rustls::crypto::{CryptoProvider, aws_lc_rs as provider};
+use rustls::pki_types::CertificateDer;
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+};
+use rustls::sign::CertifiedKey;
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
+use rustls::{RootCertStore, SupportedProtocolVersion, version};
+
+use crate::certificates::{CertError, CertStore, read_chain, read_file};
+use crate::session;
+use crate::tickets::{POLICY_LEN, TicketKeysCell, Ticketer};
+
+/// Shared by the sessions of a listener. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Config {
+    rustls: Arc<rustls::ServerConfig>,
+}
+
+/// What there is to decide for a listener.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Application protocols, the preferred first. A client that offers others only is refused, one
+    /// that offers none is not.
+    pub alpn: Vec<Vec<u8>>,
+    /// The lowest version.
+    pub version_min: VersionMin,
+    /// Whether clients show certificates.
+    pub client_certificates: ClientCertificates,
+    /// Keys of session tickets; without them no session is resumed.
+    pub tickets: Option<Arc<TicketKeysCell>>,
+    /// For the ages of tickets and the validity of client certificates.
+    pub clock: Arc<dyn TimeProvider>,
+}
+
+/// The lowest version of TLS that is spoken.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum VersionMin {
+    /// TLS 1.2 and 1.3.
+    #[default]
+    Tls12,
+    /// TLS 1.3 only.
+    Tls13,
+}
+
+/// Certificates of clients (RFC 8446 §4.3.2).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum ClientCertificates {
+    /// None are asked for.
+    #[default]
+    Off,
+    /// A client may show one. If it does, one of the authorities in this PEM file must have issued it.
+    Optional(PathBuf),
+    /// Without one there is no session.
+    Required(PathBuf),
+}
+
+/// Why there is no such configuration.
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum ConfigError {
+    /// The file of the authorities that issue client certificates is not good.
+    ClientAuthorities(CertError),
+    /// A name of an application protocol is empty or longer than 255 bytes (RFC 7301 §3.1).
+    AlpnName,
+    /// rustls does not accept what we ask for.
+    Rustls(rustls::Error),
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            alpn: Vec::new(),
+            version_min: VersionMin::default(),
+            client_certificates: ClientCertificates::default(),
+            tickets: None,
+            clock: Arc::new(DefaultTimeProvider),
+        }
+    }
+}
+
+impl Config {
+    /// With certificates from `store`, now and after each change of it.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConfigError`].
+    pub fn new(options: &Options, store: &Arc<CertStore>) -> Result<Config, ConfigError> {
+        if options
+            .alpn
+            .iter()
+            .any(|name| !(1..=255).contains(&name.len()))
+        {
+            return Err(ConfigError::AlpnName);
+        }
+        let provider = Arc::new(provider::default_provider());
+        let builder = rustls::ServerConfig::builder_with_details(
+            Arc::clone(&provider),
+            Arc::clone(&options.clock),
+        )
+        .with_protocol_versions(options.version_min.versions())
+        .map_err(ConfigError::Rustls)?;
+        let (builder, policy) = match &options.client_certificates {
+            ClientCertificates::Off => (builder.with_no_client_auth(), [0; POLICY_LEN]),
+            ClientCertificates::Optional(path) => {
+                let authorities = Authorities::read(path)?;
+                let verifier = authorities.verifier(&provider).allow_unauthenticated();
+                let verifier = verifier.build().map_err(|_| authorities.broken(path))?;
+                let policy = authorities.policy(OPTIONAL);
+                (builder.with_client_cert_verifier(verifier), policy)
+            }
+            ClientCertificates::Required(path) => {
+                let authorities = Authorities::read(path)?;
+                let verifier = authorities.verifier(&provider);
+                let verifier = verifier.build().map_err(|_| authorities.broken(path))?;
+                let policy = authorities.policy(REQUIRED);
+                (builder.with_client_cert_verifier(verifier), policy)
+            }
+        };
+        let mut rustls = builder.with_cert_resolver(Arc::new(Resolver(Arc::clone(store))));
+        rustls.alpn_protocols.clone_from(&options.alpn);
+        // Tickets hold the state; nothing is stored here, for no connection and no client.
+        rustls.session_storage = Arc::new(NoServerSessionStorage {});
+        match &options.tickets {
+            Some(keys) => {
+                rustls.ticketer = Arc::new(Ticketer {
+                    keys: Arc::clone(keys),
+                    clock: Arc::clone(&options.clock),
+                    policy,
+                });
+            }
+            None => rustls.send_tls13_tickets = 0,
+        }
+        Ok(Config {
+            rustls: Arc::new(rustls),
+        })
+    }
+
+    pub(crate) fn rustls(&self) -> Arc<rustls::ServerConfig> {
+        Arc::clone(&self.rustls)
+    }
+}
+
+impl VersionMin {
+    fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
+        match self {
+            VersionMin::Tls12 => TLS12_AND_13,
+            VersionMin::Tls13 => TLS13,
+        }
+    }
+}
+
+static TLS12_AND_13: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
+static TLS13: &[&SupportedProtocolVersion] = &[&version::TLS13];
+
+/// Those who issue client certificates.
+struct Authorities {
+    certificates: Vec<CertificateDer<'static>>,
+    roots: Arc<RootCertStore>,
+}
+
+impl Authorities {
+    fn read(path: &Path) -> Result<Authorities, ConfigError> {
+        let pem = read_file(path).map_err(ConfigError::ClientAuthorities)?;
+        let certificates = read_chain(path, &pem).map_err(ConfigError::ClientAuthorities)?;
+        let mut roots = RootCertStore::empty();
+        for certificate in &certificates {
+            roots.add(certificate.clone()).map_err(|_| {
+                ConfigError::ClientAuthorities(CertError::BrokenCertificate(path.to_owned()))
+            })?;
+        }
+        Ok(Authorities {
+            certificates,
+            roots: Arc::new(roots),
+        })
+    }
+
+    fn verifier(
+        &self,
+        provider: &Arc<CryptoProvider>,
+    ) -> rustls::server::ClientCertVerifierBuilder {
+        WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.roots), Arc::clone(provider))
+    }
+
+    fn broken(&self, path: &Path) -> ConfigError {
+        ConfigError::ClientAuthorities(CertError::BrokenCertificate(path.to_owned()))
+    }
+
+    /// Differs for whatever makes a difference to who is let in.
+    fn policy(&self, mode: u8) -> [u8; POLICY_LEN] {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(&[mode]);
+        for certificate in &self.certificates {
+            context.update(&(certificate.len() as u64).to_be_bytes());
+            context.update(certificate);
+        }
+        let mut policy = [0; POLICY_LEN];
+        policy.copy_from_slice(context.finish().as_ref());
+        policy
+    }
+}
+
+const OPTIONAL: u8 = 1;
+const REQUIRED: u8 = 2;
+
+/// Hands out certificates, and tells the session the name that it hears.
+#[derive(Debug)]
+struct Resolver(Arc<CertStore>);
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name();
+        session::name_seen(name);
+        Some(self.0.select(name, hello.signature_schemes()))
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::ClientAuthorities(error) => write!(f, "client certificates: {error}"),
+            ConfigError::AlpnName => {
+                f.write_str("the name of an application protocol has 1 to 255 bytes")
+            }
+            ConfigError::Rustls(error) => write!(f, "TLS: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
