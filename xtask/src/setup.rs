@@ -12,6 +12,7 @@ const PACKAGES: &[&str] = &[
     "g++",           // fuzz targets: libFuzzer is C++
     "git",           // planted bugs, tidy
     "wrk",           // black-box tests, bench
+    "openssl",       // tests of TLS: another client
     "strace",        // black-box tests: system calls that fail
     "faketime",      // black-box tests: a clock that jumps
     "iproute2",      // attack: what the kernel holds for a connection
