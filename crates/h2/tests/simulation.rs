@@ -17,10 +17,32 @@ use server::Server;
 fn exchanges_survive_any_interleaving() {
     let seeds =
         std::env::var("AJAY_SIM_SEEDS").map_or(100, |seeds| seeds.parse().expect("a number"));
+    // Seeds do not depend on each other.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let totals = std::thread::scope(|scope| {
+        let shares: Vec<_> = (0..threads as u64)
+            .map(|first| scope.spawn(move || run_all((first..seeds).step_by(threads))))
+            .collect();
+        let mut totals = Totals::default();
+        for share in shares {
+            match share.join() {
+                Ok(done) => totals.add(&done),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        totals
+    });
+    eprintln!("{totals:?}");
+    // The simulation is worth something only if everything in it happens.
+    assert!(totals.answered > 3 * seeds && totals.cancelled > 0 && totals.reset > 0);
+    assert!(totals.starved > 0 && totals.early > 0 && totals.drained > 0);
+}
+
+/// Runs these, and names the first one that fails.
+fn run_all(seeds: impl Iterator<Item = u64>) -> Totals {
     let mut totals = Totals::default();
-    for seed in 0..seeds {
-        let result = std::panic::catch_unwind(|| run(seed));
-        match result {
+    for seed in seeds {
+        match std::panic::catch_unwind(|| run(seed)) {
             Ok(done) => totals.add(&done),
             Err(panic) => {
                 eprintln!("failing seed: {seed}");
@@ -28,10 +50,7 @@ fn exchanges_survive_any_interleaving() {
             }
         }
     }
-    eprintln!("{totals:?}");
-    // The simulation is worth something only if everything in it happens.
-    assert!(totals.answered > 3 * seeds && totals.cancelled > 0 && totals.reset > 0);
-    assert!(totals.starved > 0 && totals.early > 0 && totals.drained > 0);
+    totals
 }
 
 #[derive(Debug, Default)]
