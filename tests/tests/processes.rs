@@ -495,3 +495,26 @@ fn a_process_that_comes_too_late_does_not_become_a_master() {
         assert_eq!(server.wait().code, None);
     }
 }
+
+/// The same, whatever the scheduler does: what is left of a channel when the master is gone.
+#[test]
+fn an_orphaned_channel_makes_no_master() {
+    let flags = rustix::net::SocketFlags::empty();
+    let family = rustix::net::AddressFamily::UNIX;
+    let kind = rustix::net::SocketType::SEQPACKET;
+    let pair = rustix::net::socketpair(family, kind, flags, None);
+    let (ours, theirs) = match pair {
+        Ok(pair) => pair,
+        Err(error) => panic!("{error}"),
+    };
+    drop(ours);
+    // No process has this id: it is above the kernel's largest.
+    let marker = format!("{}:{}", i32::MAX, std::os::fd::AsRawFd::as_raw_fd(&theirs));
+    let mut command = Command::new("timeout");
+    command.args(["5", program!("testserver"), "processes=2"]);
+    let output = run(command.env("AJAYSERVER_PROCESS", marker));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("the master process is gone"), "{stderr}");
+    drop(theirs);
+}
