@@ -6,7 +6,7 @@
 //!   events of the reactor ──> listeners marked ready, connections driven
 //!   accept                ──> new connections registered
 //!   slots that were woken ──> their connections driven
-//!   requests under way    ──> their connections driven, so many a turn
+//!   requests under way    ──> their connections driven, as long as the rest of the turn took
 //!   a new tick            ──> deadlines fired, drain advanced
 //! ```
 //!
