@@ -496,25 +496,44 @@ fn a_process_that_comes_too_late_does_not_become_a_master() {
     }
 }
 
-/// The same, whatever the scheduler does: what is left of a channel when the master is gone.
+/// The same, whatever the scheduler does: a channel whose other end is gone, and one whose other end goes
+/// only later, as that of a master whose threads are still being ended.
 #[test]
 fn an_orphaned_channel_makes_no_master() {
-    let flags = rustix::net::SocketFlags::empty();
-    let family = rustix::net::AddressFamily::UNIX;
-    let kind = rustix::net::SocketType::SEQPACKET;
-    let pair = rustix::net::socketpair(family, kind, flags, None);
-    let (ours, theirs) = match pair {
-        Ok(pair) => pair,
-        Err(error) => panic!("{error}"),
-    };
-    drop(ours);
-    // No process has this id: it is above the kernel's largest.
-    let marker = format!("{}:{}", i32::MAX, std::os::fd::AsRawFd::as_raw_fd(&theirs));
-    let mut command = Command::new("timeout");
-    command.args(["5", program!("testserver"), "processes=2"]);
-    let output = run(command.env("AJAYSERVER_PROCESS", marker));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("the master process is gone"), "{stderr}");
-    drop(theirs);
+    for outlives in [None, Some(Duration::from_millis(700))] {
+        let flags = rustix::net::SocketFlags::CLOEXEC;
+        let family = rustix::net::AddressFamily::UNIX;
+        let kind = rustix::net::SocketType::SEQPACKET;
+        let pair = rustix::net::socketpair(family, kind, flags, None);
+        let (ours, theirs) = match pair {
+            Ok(pair) => pair,
+            Err(error) => panic!("{error}"),
+        };
+        let is_passed_on = rustix::io::fcntl_setfd(&theirs, rustix::io::FdFlags::empty());
+        assert_eq!(is_passed_on, Ok(()));
+        let mut ours = Some(ours);
+        let closing = match outlives {
+            None => {
+                drop(ours.take());
+                None
+            }
+            Some(time) => Some(std::thread::spawn(move || {
+                std::thread::sleep(time);
+                drop(ours);
+            })),
+        };
+        // We are the master; what runs in between makes that we are not the parent.
+        let descriptor = std::os::fd::AsRawFd::as_raw_fd(&theirs);
+        let marker = format!("{}:{descriptor}", std::process::id());
+        let mut command = Command::new("timeout");
+        command.args(["5", program!("testserver"), "processes=2"]);
+        let output = run(command.env("AJAYSERVER_PROCESS", marker));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("the master process is gone"), "{stderr}");
+        drop(theirs);
+        if let Some(closing) = closing {
+            assert!(closing.join().is_ok());
+        }
+    }
 }

@@ -169,7 +169,7 @@ impl Wake for Signal {
 /// Slots to look at, and the waker of the worker's root future.
 ///
 /// While the worker is in a turn it looks into the queue before it sleeps, so a wake-up needs no
-/// system call. `in_turn` is read and written under the lock that guards the queue: a push either
+/// system call. `in_turn` is read and written under the lock that guards the queue: a push or a call either
 /// comes before the worker's last look, or sees `in_turn` false and wakes it.
 #[derive(Default)]
 pub(crate) struct WakeQueue {
@@ -179,6 +179,8 @@ pub(crate) struct WakeQueue {
 #[derive(Default)]
 struct QueueState {
     ready: Vec<u32>,
+    /// Something else than a slot wants the worker's attention.
+    is_called: bool,
     in_turn: bool,
     root: Option<Waker>,
 }
@@ -190,9 +192,11 @@ impl WakeQueue {
         Self::wake_unless_in_turn(state);
     }
 
-    /// Makes the worker take a turn.
+    /// Makes the worker take a turn that begins after this call.
     pub(crate) fn wake_worker(&self) {
-        Self::wake_unless_in_turn(self.lock());
+        let mut state = self.lock();
+        state.is_called = true;
+        Self::wake_unless_in_turn(state);
     }
 
     /// Called at the start of a turn with the root future's waker.
@@ -213,10 +217,12 @@ impl WakeQueue {
         std::mem::swap(&mut self.lock().ready, woken);
     }
 
-    /// Ends the turn and returns true, unless something became ready meanwhile.
+    /// Ends the turn and returns true, unless something became ready or called meanwhile: then another
+    /// turn must follow.
     pub(crate) fn end_turn(&self) -> bool {
         let mut state = self.lock();
-        state.in_turn = !state.ready.is_empty();
+        let is_called = std::mem::take(&mut state.is_called);
+        state.in_turn = is_called || !state.ready.is_empty();
         !state.in_turn
     }
 

@@ -120,6 +120,18 @@ fn outside_a_turn_the_worker_is_woken_and_inside_it_is_not() {
     assert_eq!(wakes(), 2);
 }
 
+/// A command may come after the worker has looked for commands, and before it sleeps.
+#[test]
+fn a_call_in_a_turn_makes_another_turn_follow() {
+    let queue = Arc::<WakeQueue>::default();
+    let (counter, waker) = root();
+    queue.begin_turn(&waker);
+    queue.wake_worker();
+    assert!(!queue.end_turn(), "the call was after this turn's look");
+    assert!(queue.end_turn(), "and before the next one's");
+    assert_eq!(counter.0.load(Ordering::SeqCst), 0);
+}
+
 #[test]
 fn no_wake_up_from_another_thread_is_lost() {
     // The worker sleeps only after `end_turn` said it may, and only until it is woken.

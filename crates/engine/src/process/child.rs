@@ -3,9 +3,10 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::net::SocketType;
+use rustix::net::{SocketType, sockopt};
 
 use super::{Channel, MARKER, Message};
 use crate::inherit;
@@ -33,25 +34,46 @@ pub(super) fn marker() -> Option<RawFd> {
         let (master, descriptor) = (master.parse::<i32>().ok()?, descriptor.parse().ok()?);
         let is_our_parent =
             rustix::process::getppid().is_some_and(|pid| pid.as_raw_pid() == master);
-        (is_our_parent || is_orphaned(descriptor)).then_some(descriptor)
+        (is_our_parent || is_orphaned(descriptor, master)).then_some(descriptor)
     })
 }
 
-/// Whether this is the end of a channel whose other end is gone: then our parent is another one only
-/// because the master died before we looked. Nothing would be worse than to think that we are no worker
-/// process, and to become a master.
-fn is_orphaned(descriptor: RawFd) -> bool {
+/// How long a master that is being ended may take for it, as seen from its children: they have another
+/// parent before its descriptors are closed, when its threads end on different cores.
+const MASTER_ENDS_MAX: Duration = Duration::from_secs(5);
+
+/// Whether this is the end of a channel that `master` made, and its other end is gone or soon will be:
+/// then our parent is another one only because the master died before we looked. Nothing would be worse
+/// than to think that we are no worker process, and to become a master.
+///
+/// A program that a worker process has started before it took its end of the channel waits here for
+/// nothing, and is no worker process then.
+fn is_orphaned(descriptor: RawFd, master: i32) -> bool {
     let look = |descriptor: BorrowedFd<'_>| {
-        let is_channel = rustix::net::sockopt::socket_type(descriptor) == Ok(SocketType::SEQPACKET);
-        let mut poll = [PollFd::new(&descriptor, PollFlags::empty())];
-        let now = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        let is_polled = rustix::event::poll(&mut poll, Some(&now)).is_ok();
-        is_channel && is_polled && poll[0].revents().contains(PollFlags::HUP)
+        let is_channel = sockopt::socket_type(descriptor) == Ok(SocketType::SEQPACKET)
+            && sockopt::socket_peercred(descriptor)
+                .is_ok_and(|made_by| made_by.pid.as_raw_pid() == master);
+        is_channel && hangs_up(descriptor, MASTER_ENDS_MAX)
     };
     inherit::look_at(descriptor, look).unwrap_or(false)
+}
+
+/// Waits for the other end's close.
+fn hangs_up(descriptor: BorrowedFd<'_>, longest: Duration) -> bool {
+    let give_up = Instant::now() + longest;
+    loop {
+        let left = give_up.saturating_duration_since(Instant::now());
+        let mut poll = [PollFd::new(&descriptor, PollFlags::empty())];
+        let timeout = Timespec {
+            tv_sec: left.as_secs().cast_signed(),
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        match rustix::event::poll(&mut poll, Some(&timeout)) {
+            Ok(_) => return poll[0].revents().contains(PollFlags::HUP),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
 }
 
 /// Our end of the channel, once: a program has one server of several processes.
