@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! for each attack: start the server, warm it up, read its counters
-//!     for each round, in turn A B, B A, A B ...
+//!     for each round, in turn A B, B A, A B ..., and A alone after so many
 //!         A  attack the server, ask it honestly beside that; watch its memory and sockets
 //!         B  attack the sink,   ask the server honestly beside that
 //!     read its counters again, stop it
@@ -56,8 +56,10 @@ pub struct Scenario {
     pub load: Load,
     /// How long the load is measured each time.
     pub duration: Duration,
-    /// Measurements on the server, and as many on the sink.
+    /// Measurements on the server.
     pub rounds: usize,
+    /// The first so many rounds have one on the sink as well.
+    pub sink_rounds: usize,
     /// Addresses that attacks come from; at least 2, so that they can be told from the load.
     pub sources: u16,
     /// Threads of the attack.
@@ -92,8 +94,8 @@ pub struct Outcome {
 pub struct Round {
     /// The server attacked.
     pub on_server: Measured,
-    /// The sink attacked.
-    pub on_sink: Measured,
+    /// The sink attacked, in the same round.
+    pub on_sink: Option<Measured>,
     /// The server's memory around and during the attack on it.
     pub memory: Memory,
     /// What the kernel held for the attack's connections.
@@ -119,6 +121,7 @@ impl Scenario {
             ("load", format!("{:?}", self.load).into()),
             ("path", self.path.as_str().into()),
             ("seconds", self.duration.as_secs().into()),
+            ("sink_rounds", (self.sink_rounds as u64).into()),
             ("sources", self.sources.into()),
             ("threads", (self.threads as u64).into()),
             ("server_cpus", cpus(&self.server_cpus)),
@@ -130,6 +133,7 @@ impl Scenario {
 
     fn check(&self) -> Result<()> {
         within("rounds", self.rounds as u64, 1..=ROUNDS_MAX)?;
+        within("sink rounds", self.sink_rounds as u64, 1..=self.rounds as u64)?;
         within("seconds", self.duration.as_secs(), 1..=MEASUREMENT_MAX)?;
         // One would be the honest clients' own.
         within(
@@ -170,7 +174,8 @@ impl Scenario {
         let before = self.counters(&server)?;
         let mut rounds = Vec::with_capacity(self.rounds);
         for number in 0..self.rounds {
-            rounds.push(self.round(kind, &server, sink.address(), number % 2 == 1)?);
+            let sink = (number < self.sink_rounds).then_some(sink.address());
+            rounds.push(self.round(kind, &server, sink, number % 2 == 1)?);
         }
         let mut counters = self.counters(&server)?;
         counters.retain(|name, after| {
@@ -192,9 +197,15 @@ impl Scenario {
         Ok(child)
     }
 
-    fn round(&self, kind: Kind, server: &Child, sink: Loopback, sink_first: bool) -> Result<Round> {
-        let on_sink = || self.measure(kind, server, sink, || {});
-        let first = if sink_first { Some(on_sink()?) } else { None };
+    fn round(
+        &self,
+        kind: Kind,
+        server: &Child,
+        sink: Option<Loopback>,
+        sink_first: bool,
+    ) -> Result<Round> {
+        let on_sink = |sink| self.measure(kind, server, sink, || {});
+        let first = sink.filter(|_| sink_first).map(on_sink).transpose()?;
         let mut memory = Memory::before(server.id())?;
         let mut queues = Queues::default();
         let mut looks = 0;
@@ -210,8 +221,8 @@ impl Scenario {
         watch::wait_until_quiet(port, QUIET_TIMEOUT);
         memory.after(server.id())?;
         let on_sink = match first {
-            Some(measured) => measured,
-            None => on_sink()?,
+            Some(measured) => Some(measured),
+            None => sink.map(on_sink).transpose()?,
         };
         Ok(Round {
             on_server,

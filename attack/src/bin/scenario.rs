@@ -37,6 +37,10 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 10)]
     rounds: usize,
 
+    /// Rounds that measure the sink as well, to compare [default: all]
+    #[arg(long, value_name = "N")]
+    sink_rounds: Option<usize>,
+
     /// Who asks honestly
     #[arg(long, value_enum, default_value_t = Honest::Wrk)]
     honest: Honest,
@@ -123,6 +127,7 @@ fn run(args: Args) -> Result<()> {
         },
         duration: Duration::from_secs(args.seconds),
         rounds: args.rounds,
+        sink_rounds: args.sink_rounds.unwrap_or(args.rounds).min(args.rounds),
         sources: args.sources,
         threads: args.threads,
         server_cpus: args.server_cpus,

@@ -21,9 +21,13 @@ pub fn markdown(outcomes: &[Outcome]) -> String {
 fn row(text: &mut String, outcome: &Outcome) {
     let rounds = &outcome.rounds;
     let server = |of: fn(&Honest) -> f64| median(rounds.iter().map(|r| of(&r.on_server.honest)));
-    let sink = |of: fn(&Honest) -> f64| median(rounds.iter().map(|r| of(&r.on_sink.honest)));
-    let failures = |of: fn(&Round) -> &Measured| -> u64 {
-        rounds.iter().map(|round| of(round).honest.failures).sum()
+    let sink = |of: fn(&Honest) -> f64| {
+        let measured = rounds.iter().filter_map(|r| r.on_sink.as_ref());
+        median(measured.map(|on_sink| of(&on_sink.honest)))
+    };
+    let failures = |of: fn(&Round) -> Option<&Measured>| -> u64 {
+        let measured = rounds.iter().filter_map(of);
+        measured.map(|measured| measured.honest.failures).sum()
     };
     let after: Vec<String> = rounds.iter().map(|r| mib(r.memory.after_kib)).collect();
     let peak = rounds.iter().map(|r| r.memory.peak_kib).max().unwrap_or(0);
@@ -40,8 +44,8 @@ fn row(text: &mut String, outcome: &Outcome) {
         figure(server(|h| h.p99_ms), 2),
         figure(sink(|h| h.p99_ms), 2),
         figure(ratio(rounds, |h| h.p99_ms), 2),
-        failures(|r| &r.on_server),
-        failures(|r| &r.on_sink),
+        failures(|r| Some(&r.on_server)),
+        failures(|r| r.on_sink.as_ref()),
         mib(before),
         mib(peak),
         after.join(" "),
@@ -61,13 +65,12 @@ fn row(text: &mut String, outcome: &Outcome) {
     );
 }
 
-/// Server divided by sink, round by round.
+/// Server divided by sink, round by round, where both were measured.
 fn ratio(rounds: &[Round], of: fn(&Honest) -> f64) -> Option<f64> {
-    median(
-        rounds
-            .iter()
-            .map(|round| of(&round.on_server.honest) / of(&round.on_sink.honest)),
-    )
+    median(rounds.iter().filter_map(|round| {
+        let on_sink = round.on_sink.as_ref()?;
+        Some(of(&round.on_server.honest) / of(&on_sink.honest))
+    }))
 }
 
 /// What the server grew by in the first round, over the connections that were seen then. In later
@@ -145,7 +148,7 @@ fn round_json(round: &Round) -> Json {
     let Round { memory, queues, .. } = round;
     Json::object([
         ("on_server", measured_json(&round.on_server)),
-        ("on_sink", measured_json(&round.on_sink)),
+        ("on_sink", round.on_sink.as_ref().map_or(Json::Null, measured_json)),
         ("rss_before_kib", memory.before_kib.into()),
         ("rss_peak_kib", memory.peak_kib.into()),
         ("rss_after_kib", memory.after_kib.into()),
