@@ -133,7 +133,11 @@ impl Scenario {
 
     fn check(&self) -> Result<()> {
         within("rounds", self.rounds as u64, 1..=ROUNDS_MAX)?;
-        within("sink rounds", self.sink_rounds as u64, 1..=self.rounds as u64)?;
+        within(
+            "sink rounds",
+            self.sink_rounds as u64,
+            1..=self.rounds as u64,
+        )?;
         within("seconds", self.duration.as_secs(), 1..=MEASUREMENT_MAX)?;
         // One would be the honest clients' own.
         within(

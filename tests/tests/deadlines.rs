@@ -263,6 +263,43 @@ fn output_below_the_minimum_rate() {
     server.wait_counter("timeout_write_rate", 1);
 }
 
+/// A client whose kernel takes 4 KiB, from the beginning.
+fn with_small_buffer(server: &Server) -> Client {
+    let connect = || {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+        socket.set_recv_buffer_size(4 * 1024)?;
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], server.port()));
+        socket.connect(&address.into())?;
+        Client::over(socket.into())
+    };
+    match connect() {
+        Ok(client) => client,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// A socket takes more only when half of what it may hold unsent is gone. What a slow client has taken
+/// meanwhile counts.
+#[test]
+fn output_above_the_minimum_rate_is_not_cut() {
+    let settings = ["rate_min=5000", "rate_grace=700", "write_timeout=10000"];
+    let mut server = server(&settings);
+    let mut client = with_small_buffer(&server);
+    client.get("/big?bytes=60000000", "");
+    let mut socket = client.socket();
+    // 10 000 bytes a second, of which the server's socket makes room after three seconds.
+    let mut piece = vec![0; 1000];
+    for _ in 0..20 {
+        match socket.read(&mut piece) {
+            Ok(1..) => std::thread::sleep(Duration::from_millis(100)),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(server.counter("timeout_write_rate"), 0);
+    // Who takes nothing any more is below every rate, when what was taken is used up.
+    server.wait_counter("timeout_write_rate", 1);
+}
+
 #[test]
 fn idle() {
     let mut server = server(&["idle_timeout=700"]);

@@ -148,7 +148,10 @@ fn round_json(round: &Round) -> Json {
     let Round { memory, queues, .. } = round;
     Json::object([
         ("on_server", measured_json(&round.on_server)),
-        ("on_sink", round.on_sink.as_ref().map_or(Json::Null, measured_json)),
+        (
+            "on_sink",
+            round.on_sink.as_ref().map_or(Json::Null, measured_json),
+        ),
         ("rss_before_kib", memory.before_kib.into()),
         ("rss_peak_kib", memory.peak_kib.into()),
         ("rss_after_kib", memory.after_kib.into()),

@@ -7,6 +7,7 @@ use crate::config::Deadlines;
 use crate::counters::Counter;
 use crate::deadline::{NEVER, Tick, ticks};
 use crate::outbox::Pending;
+use crate::queue;
 use crate::reactor::Token;
 use crate::request::{Parts, PeerAddr};
 
@@ -48,6 +49,8 @@ pub(crate) struct Connection {
     pub(crate) request_began: u64,
     /// Content read and thrown away since the response was finished.
     pub(crate) discarded: u64,
+    /// What the kernel held when output began to wait.
+    held_by_kernel: u64,
 }
 
 /// Whether content is not read because the worker holds too much.
@@ -115,6 +118,7 @@ impl Connection {
             requests: 0,
             request_began: 0,
             discarded: 0,
+            held_by_kernel: 0,
         }
     }
 
@@ -135,6 +139,21 @@ impl Connection {
         self.inbox.capacity() + pending
     }
 
+    /// Output begins to wait for the peer.
+    pub(crate) fn note_kernel_queue(&mut self) {
+        self.held_by_kernel = queue::unacknowledged(&self.socket).unwrap_or(0);
+    }
+
+    /// Counts towards the minimum rate what the peer has taken out of the kernel since output began to
+    /// wait: a socket takes more only when half of what it may hold unsent is gone, which a slow
+    /// client needs a while for.
+    pub(crate) fn credit_kernel_queue(&mut self) {
+        if let Some(held) = queue::unacknowledged(&self.socket) {
+            let taken = (self.held_by_kernel + self.clock.moved).saturating_sub(held);
+            self.clock.taken_ahead = taken.saturating_sub(self.clock.moved);
+        }
+    }
+
     /// On drain: its next response is the last, and its grace begins now if it waits for a
     /// request.
     pub(crate) fn tell_to_go(&mut self, now: Tick) {
@@ -151,6 +170,8 @@ pub(crate) struct Clock {
     since: Tick,
     /// Bytes moved in this transfer, for the minimum rate.
     moved: u64,
+    /// Bytes that the peer took beyond those, out of the kernel, as far as that was asked.
+    taken_ahead: u64,
     /// When bytes last moved.
     moved_at: Tick,
     /// What this transfer waited for content before `since`. While the handler works on what has
@@ -179,6 +200,7 @@ impl Clock {
             wait: Wait::FirstByte,
             since: now,
             moved: 0,
+            taken_ahead: 0,
             moved_at: now,
             waited: 0,
         }
@@ -215,6 +237,7 @@ impl Clock {
         self.wait = wait;
         self.since = now;
         self.moved = 0;
+        self.taken_ahead = 0;
         self.moved_at = now;
         self.waited = 0;
     }
@@ -279,7 +302,7 @@ impl Clock {
         let stall = self.moved_at.saturating_add(stall);
         let earned = match limits.bytes_per_tick {
             0 => return (stall, stalled),
-            rate => Tick::try_from(self.moved / rate).unwrap_or(NEVER),
+            rate => Tick::try_from((self.moved + self.taken_ahead) / rate).unwrap_or(NEVER),
         };
         let rate = self
             .since

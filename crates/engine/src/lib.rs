@@ -52,6 +52,7 @@ mod outbox;
 mod pool;
 mod privileges;
 mod process;
+mod queue;
 mod reactor;
 mod request;
 mod response;

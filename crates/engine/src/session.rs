@@ -411,6 +411,9 @@ impl<'w, S: Service> Session<'w, S> {
                 },
             }
         };
+        if wait == Wait::Write && self.connection.clock.wait() != Wait::Write {
+            self.connection.note_kernel_queue();
+        }
         self.connection.clock.wait_for(wait, now);
     }
 

@@ -7,7 +7,8 @@
 //!   accept                ──> new connections registered
 //!   slots that were woken ──> their connections driven
 //!   requests under way    ──> their connections driven, as long as the rest of the turn took
-//!   a new tick            ──> deadlines fired, drain advanced
+//!   deadlines             ──> fired, as long as that
+//!   a new tick            ──> deadlines looked up, drain advanced
 //! ```
 //!
 //! Turns follow each other until one finds little to do. Then the worker arms its wake-ups and
@@ -124,7 +125,9 @@ pub(crate) struct Worker<S: Service> {
     starved: Vec<Token>,
     /// Emptied in every turn; kept for their memory.
     woken: Vec<u32>,
-    due: Vec<u32>,
+    expired: Vec<u32>,
+    /// Connections whose deadlines may have passed.
+    due: VecDeque<u32>,
 }
 
 struct Place {
@@ -193,7 +196,8 @@ impl<S: Service> Worker<S> {
             next_tick: Vec::new(),
             starved: Vec::new(),
             woken: Vec::with_capacity(LIST_LEN),
-            due: Vec::with_capacity(LIST_LEN),
+            expired: Vec::with_capacity(LIST_LEN),
+            due: VecDeque::with_capacity(LIST_LEN),
         };
         worker.read_clocks();
         Ok(worker)
@@ -208,11 +212,16 @@ impl<S: Service> Worker<S> {
             self.accept(ACCEPTS_PER_TURN);
         }
         self.drive_woken();
-        self.drive_later();
+        if !self.later.is_empty() || !self.due.is_empty() {
+            let rest = self.since_turn_began();
+            self.drive_later(rest);
+            self.fire_deadlines(rest);
+        }
         if !self.starved.is_empty() && !self.cx.held.is_above(self.bytes_max()) {
             self.feed_starved();
         }
-        Ok(events < QUIET_EVENTS && self.later.is_empty() && !self.acceptor.has_work())
+        let has_work = !self.later.is_empty() || !self.due.is_empty() || self.acceptor.has_work();
+        Ok(events < QUIET_EVENTS && !has_work)
     }
 
     /// Takes events, and returns how many. More than once, while most of them belong to connections that
@@ -263,12 +272,8 @@ impl<S: Service> Worker<S> {
 
     fn tick(&mut self) {
         self.acceptor.resume(self.cx.now);
-        let mut due = std::mem::take(&mut self.due);
-        self.wheel.expire(self.cx.now, &mut due);
-        for index in due.drain(..) {
-            self.handle_due(index);
-        }
-        self.due = due;
+        self.wheel.expire(self.cx.now, &mut self.expired);
+        self.due.extend(self.expired.drain(..));
         self.cx.linger_bytes = LINGER_BYTES_PER_TICK;
         for token in std::mem::take(&mut self.next_tick) {
             self.drive_queued(token);
@@ -516,17 +521,35 @@ impl<S: Service> Worker<S> {
         self.woken = woken;
     }
 
+    fn since_turn_began(&self) -> Duration {
+        let now = self.started.elapsed();
+        now.saturating_sub(Duration::from_micros(self.cx.micros))
+    }
+
     /// Drives connections that are in the midst of something, in the order in which that was found, for
     /// as long as the rest of the turn took.
-    fn drive_later(&mut self) {
+    fn drive_later(&mut self, rest: Duration) {
         if self.later.is_empty() {
             return;
         }
-        let began = self.started.elapsed();
-        let rest = began.saturating_sub(Duration::from_micros(self.cx.micros));
-        let until = began + rest.max(LATER_MIN);
+        let until = self.started.elapsed() + rest.max(LATER_MIN);
         while let Some(token) = self.later.pop_front() {
             self.drive_queued(token);
+            if self.started.elapsed() >= until {
+                break;
+            }
+        }
+    }
+
+    /// Ends what has taken too long, for as long as the rest of the turn took: thousands of connections
+    /// that came together have their deadlines together.
+    fn fire_deadlines(&mut self, rest: Duration) {
+        if self.due.is_empty() {
+            return;
+        }
+        let until = self.started.elapsed() + rest.max(LATER_MIN);
+        while let Some(index) = self.due.pop_front() {
+            self.handle_due(index);
             if self.started.elapsed() >= until {
                 break;
             }
@@ -558,7 +581,11 @@ impl<S: Service> Worker<S> {
         let Some(mut connection) = self.take(index) else {
             return;
         };
-        let (tick, counter) = connection.clock.due(&self.cx.waits);
+        let (mut tick, mut counter) = connection.clock.due(&self.cx.waits);
+        if tick <= self.cx.now && counter == Counter::TimeoutWriteRate {
+            connection.credit_kernel_queue();
+            (tick, counter) = connection.clock.due(&self.cx.waits);
+        }
         if tick > self.cx.now {
             self.put_back(connection);
             return;
