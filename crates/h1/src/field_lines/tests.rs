@@ -59,3 +59,44 @@ fn a_line_is_resumed_where_it_was_left() {
     assert_eq!(lines.parse(b"\0-Own", &mut section, LIMIT), Ok(None));
     assert_eq!(lines.checked(), 5);
 }
+
+/// Lines as nearly all are take a way of their own: it must end with the same values and the same limit.
+#[test]
+fn whitespace_around_the_values_of_known_fields_is_no_part_of_them() {
+    const LIMIT: LineLimit = LineLimit {
+        lines_max: 1,
+        violation: Violation::TooManyFieldLines,
+    };
+    let around = ["", " ", "  ", "\t", " \t"];
+    for (before, after) in around
+        .iter()
+        .flat_map(|before| around.map(|after| (before, after)))
+    {
+        for value in ["x", "text/html, x;q=0.9"] {
+            let input = format!("Accept:{before}{value}{after}\r\n\r\n");
+            let mut section = FieldSection::new();
+            let parsed = FieldLines::starting_at(0).parse(input.as_bytes(), &mut section, LIMIT);
+            assert_eq!(parsed, Ok(Some(input.len())), "{input:?}");
+            section.set_bytes(input.as_bytes());
+            assert_eq!(
+                section.get(KnownField::Accept),
+                Some(value.as_bytes()),
+                "{input:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn known_fields_count_towards_the_limit() {
+    const LIMIT: LineLimit = LineLimit {
+        lines_max: 2,
+        violation: Violation::TooManyFieldLines,
+    };
+    for (lines, parsed) in [(2, Ok(Some(26))), (3, Err(Violation::TooManyFieldLines))] {
+        let input = format!("{}\r\n", "Accept: te\r\n".repeat(lines));
+        let mut section = FieldSection::new();
+        let result = FieldLines::starting_at(0).parse(input.as_bytes(), &mut section, LIMIT);
+        assert_eq!(result, parsed, "{lines} lines");
+    }
+}
