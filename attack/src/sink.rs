@@ -1,7 +1,8 @@
 //! A server that accepts, reads and throws away, and never answers.
 //!
 //! It is what an attack is aimed at to see what the attack itself costs on a machine: less cannot
-//! be done with what it sends.
+//! be done with what it sends. For attackers that ask for much and hardly read, there is one that sends
+//! without end to whoever has sent something: what they cost, they cost by being sent to.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::Socket;
 
 use crate::events::{Poller, Token};
@@ -23,6 +24,8 @@ const LISTENER: Token = Token {
     slot: u32::MAX,
     generation: 0,
 };
+/// What the kernel may hold unsent of a streaming sink's output for one connection, as of ours.
+const NOTSENT_LOWAT: u32 = 64 * 1024;
 /// Calls for one socket before others have their turn.
 const CALLS_PER_TURN: usize = 16;
 /// Between two looks at whether to stop.
@@ -53,12 +56,36 @@ impl Sink {
     /// # Errors
     /// When it cannot listen.
     pub fn start(address: Loopback, duration: Duration) -> Result<Sink> {
+        Sink::start_as(address, duration, false)
+    }
+
+    /// As [`start`](Sink::start), and sends without end to clients that have sent something.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub fn start_streaming(address: Loopback, duration: Duration) -> Result<Sink> {
+        Sink::start_as(address, duration, true)
+    }
+
+    fn start_as(address: Loopback, duration: Duration, streams: bool) -> Result<Sink> {
         let listener = listen(address, BACKLOG)?;
+        if streams {
+            listener
+                .set_tcp_notsent_lowat(NOTSENT_LOWAT)
+                .map_err(|error| Error::system("bound what is not sent", error))?;
+        }
         let address = address_of(&listener)?;
         let stop = Arc::new(AtomicBool::new(false));
         let until = Instant::now() + duration;
         let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || Drain::new(listener)?.run(until, &stopped));
+        let thread = std::thread::spawn(move || {
+            let sent = if streams {
+                vec![b'x'; STREAMED]
+            } else {
+                Vec::new()
+            };
+            Drain::new(listener, sent)?.run(until, &stopped)
+        });
         Ok(Sink {
             address,
             stop,
@@ -97,20 +124,27 @@ struct Drain {
     poller: Poller,
     connections: Vec<Option<Connection>>,
     vacant: Vec<u32>,
-    /// Told once that they are readable, and not read to the end.
-    unread: Vec<u32>,
+    /// Told once that they are readable or writable, and not used to the end.
+    unfinished: Vec<u32>,
     received: Vec<u8>,
+    /// What is sent again and again; empty when nothing is.
+    sent: Vec<u8>,
     totals: Totals,
 }
 
+/// What a streaming sink sends at a time.
+const STREAMED: usize = 64 * 1024;
+
 struct Connection {
     socket: Socket,
-    /// In `unread`, and not to be put there again.
+    /// In `unfinished`, and not to be put there again.
     queued: bool,
+    /// It has sent something.
+    has_asked: bool,
 }
 
 impl Drain {
-    fn new(listener: Socket) -> Result<Drain> {
+    fn new(listener: Socket, sent: Vec<u8>) -> Result<Drain> {
         let poller = Poller::new()?;
         poller.add_level(&listener, LISTENER)?;
         Ok(Drain {
@@ -118,33 +152,38 @@ impl Drain {
             poller,
             connections: Vec::new(),
             vacant: Vec::new(),
-            unread: Vec::new(),
+            unfinished: Vec::new(),
             received: vec![0; 64 * 1024],
+            sent,
             totals: Totals::default(),
         })
     }
 
     fn run(&mut self, until: Instant, stop: &AtomicBool) -> Result<Totals> {
         while Instant::now() < until && !stop.load(Ordering::Relaxed) {
-            let patience = if self.unread.is_empty() {
+            let patience = if self.unfinished.is_empty() {
                 LOOK
             } else {
                 Duration::ZERO
             };
-            let mut unread = std::mem::take(&mut self.unread);
-            for slot in unread.drain(..) {
+            let mut unfinished = std::mem::take(&mut self.unfinished);
+            for slot in unfinished.drain(..) {
                 if let Some(connection) = &mut self.connections[slot as usize] {
                     connection.queued = false;
                     self.read(slot);
+                    self.send(slot);
                 }
             }
-            // Those that are still unread were pushed anew; the allocation is kept.
-            unread.append(&mut self.unread);
-            self.unread = unread;
+            // Those that are still unfinished were pushed anew; the allocation is kept.
+            unfinished.append(&mut self.unfinished);
+            self.unfinished = unfinished;
             for at in 0..self.poller.wait(patience)? {
                 match self.poller.get(at).0 {
                     LISTENER => self.accept()?,
-                    token => self.read(token.slot),
+                    token => {
+                        self.read(token.slot);
+                        self.send(token.slot);
+                    }
                 }
             }
         }
@@ -177,9 +216,32 @@ impl Drain {
             self.connections[slot as usize] = Some(Connection {
                 socket,
                 queued: false,
+                has_asked: false,
             });
         }
         Ok(())
+    }
+
+    /// Sends what the socket takes. An error is found by reading.
+    fn send(&mut self, slot: u32) {
+        let Some(Some(connection)) = self.connections.get_mut(slot as usize) else {
+            return;
+        };
+        if self.sent.is_empty() || !connection.has_asked {
+            return;
+        }
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        for _ in 0..CALLS_PER_TURN {
+            match send(&connection.socket, &self.sent, flags) {
+                // What is left over is as good as what comes next.
+                Ok(len) if len == self.sent.len() => {}
+                _ => return,
+            }
+        }
+        // It takes more, and no event will say so again.
+        if !std::mem::replace(&mut connection.queued, true) {
+            self.unfinished.push(slot);
+        }
     }
 
     /// An event of a connection that had this slot before finds nothing to read, and does no harm.
@@ -194,14 +256,17 @@ impl Drain {
                 RecvFlags::DONTWAIT,
             ) {
                 Ok((0, _)) => return self.end(slot),
-                Ok((len, _)) => self.totals.bytes += len as u64,
+                Ok((len, _)) => {
+                    self.totals.bytes += len as u64;
+                    connection.has_asked = true;
+                }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
                 Err(_) => return self.end(slot),
             }
         }
         if !std::mem::replace(&mut connection.queued, true) {
-            self.unread.push(slot);
+            self.unfinished.push(slot);
         }
     }
 

@@ -41,6 +41,10 @@ struct Args {
     #[arg(long, value_name = "N")]
     sink_rounds: Option<usize>,
 
+    /// The sink sends without end, as a server does that is asked for much
+    #[arg(long)]
+    sink_streams: bool,
+
     /// Who asks honestly
     #[arg(long, value_enum, default_value_t = Honest::Wrk)]
     honest: Honest,
@@ -134,7 +138,7 @@ fn run(args: Args) -> Result<()> {
         load_cpus: args.load_cpus,
         attack_cpus,
         counters: args.counters_command,
-        sink: sink_command()?,
+        sink: sink_command(args.sink_streams)?,
     };
     let outcomes = scenario.run(|outcome| eprintln!("scenario: {} done", outcome.kind.name()))?;
     print!("{}", markdown(&outcomes));
@@ -150,12 +154,13 @@ fn run(args: Args) -> Result<()> {
 }
 
 /// The sink is built beside this program.
-fn sink_command() -> Result<Vec<String>> {
+fn sink_command(streams: bool) -> Result<Vec<String>> {
     let own = std::env::current_exe().map_err(|error| Error::System {
         doing: "find the sink".to_owned(),
         error,
     })?;
     let sink = own.with_file_name("sink").display().to_string();
     let words = [&sink, "--listen", "{address}", "--seconds", "3600"];
-    Ok(words.map(str::to_owned).into())
+    let words = words.into_iter().chain(streams.then_some("--stream"));
+    Ok(words.map(str::to_owned).collect())
 }

@@ -18,6 +18,10 @@ struct Args {
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: Loopback,
 
+    /// Sends without end to clients that have sent something
+    #[arg(long)]
+    stream: bool,
+
     /// It ends by itself after so many
     #[arg(long, value_name = "N", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
@@ -35,7 +39,11 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     raise_descriptor_limit()?;
-    let sink = Sink::start(args.listen, Duration::from_secs(args.seconds))?;
+    let start = match args.stream {
+        true => Sink::start_streaming,
+        false => Sink::start,
+    };
+    let sink = start(args.listen, Duration::from_secs(args.seconds))?;
     // Read by whoever asked for port 0.
     println!("sink: listening on {}", sink.address().get());
     let totals = sink.join()?;

@@ -24,6 +24,23 @@ fn a_sink_reads_all_and_counts() {
 }
 
 #[test]
+fn a_streaming_sink_sends_without_end_to_who_has_asked() {
+    let start = Sink::start_streaming("127.0.0.1:0".parse().unwrap(), Duration::from_secs(60));
+    let sink = start.unwrap();
+    let mut client = TcpStream::connect(sink.address().get()).unwrap();
+    client
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .unwrap();
+    let nothing = std::io::Read::read(&mut client, &mut [0; 8]);
+    assert_eq!(nothing.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    client
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    client.write_all(b"more").unwrap();
+    std::io::Read::read_exact(&mut client, &mut vec![0; 20_000_000]).unwrap();
+}
+
+#[test]
 fn a_sink_ends_by_itself() {
     let sink = Sink::start("[::1]:0".parse().unwrap(), Duration::from_millis(1));
     // A machine without IPv6 has no such address.

@@ -122,13 +122,14 @@ impl Connection {
         }
     }
 
-    /// Whether it is in the midst of a request or a response, or of its end: what it has to do can
-    /// stand back behind new requests.
+    /// Whether it is in the midst of a request or a response, or of its end, or sends content that is
+    /// thrown away: what it has to do can stand back behind new requests.
     #[inline]
     pub(crate) fn is_in_midst(&self) -> bool {
         self.exchange.is_some()
             || self.parts.is_some()
             || self.pending.is_some()
+            || self.discarded > 0
             || self.ending != Ending::Open
     }
 
