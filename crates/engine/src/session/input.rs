@@ -14,8 +14,12 @@ const BUDGET_BYTES: usize = 4096;
 /// So many pieces of content cost as much of a turn as a request does: chunks may have one byte each.
 const BUDGET_STEPS: u32 = 64;
 
-/// What a piece of content counts when it is thrown away, at least: about what it costs to find it.
-const PIECE_COST_BYTES: usize = 64;
+/// What a piece of content counts when it is thrown away, at least. To find it costs as much as some
+/// hundred bytes of a large piece.
+const PIECE_COST_BYTES: usize = 256;
+
+/// What a byte of its framing counts: each is looked at, while content is passed over.
+const FRAMING_COST: usize = 16;
 
 /// A partial head begins with this much room; it grows by doubling up to its limit.
 const INBOX_BYTES_MIN: usize = 2048;
@@ -259,6 +263,7 @@ impl<S: Service> Session<'_, S> {
         }
         let mut gathered = Vec::new();
         let mut used = 0;
+        let mut pieces = 0;
         // The core does not touch the head while it reads content.
         let mut no_head = ajay_http::RequestHead::new();
         loop {
@@ -269,7 +274,16 @@ impl<S: Service> Session<'_, S> {
             )?;
             used += step.consumed;
             match step.event {
-                Event::Data(data) => gathered.extend_from_slice(data),
+                Event::Data(data) => {
+                    gathered.extend_from_slice(data);
+                    pieces += 1;
+                    // Content in that many pieces is read as content that is not here yet is: with a
+                    // budget, and only if somebody wants it.
+                    if pieces == BUDGET_STEPS {
+                        self.budget = self.budget.saturating_sub(1);
+                        return Ok((InitialContent::Begun(gathered), used));
+                    }
+                }
                 Event::End => {
                     let trailers = self.connection.core.take_trailers();
                     return Ok((InitialContent::Complete(gathered.into(), trailers), used));
@@ -291,7 +305,9 @@ impl<S: Service> Session<'_, S> {
             return;
         }
         // What its framing costs us is not less than what it holds, and each piece costs something.
-        self.connection.discarded += received.max(PIECE_COST_BYTES) as u64;
+        let framing = received.saturating_sub(data.len());
+        let cost = data.len() + FRAMING_COST * framing;
+        self.connection.discarded += cost.max(PIECE_COST_BYTES) as u64;
         if self.connection.discarded > self.cx.config.connections.content_discarded_bytes_max {
             self.connection.ending = Ending::LingerAfterOutput;
         }
