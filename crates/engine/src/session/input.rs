@@ -14,12 +14,8 @@ const BUDGET_BYTES: usize = 4096;
 /// So many pieces of content cost as much of a turn as a request does: chunks may have one byte each.
 const BUDGET_STEPS: u32 = 64;
 
-/// What a piece of content counts when it is thrown away, at least. To find it costs as much as some
-/// hundred bytes of a large piece.
-const PIECE_COST_BYTES: usize = 256;
-
-/// What a byte of its framing counts: each is looked at, while content is passed over.
-const FRAMING_COST: usize = 16;
+/// What a piece of content counts when it is thrown away, at least: about what it costs to find it.
+const PIECE_COST_BYTES: usize = 64;
 
 /// A partial head begins with this much room; it grows by doubling up to its limit.
 const INBOX_BYTES_MIN: usize = 2048;
@@ -305,9 +301,7 @@ impl<S: Service> Session<'_, S> {
             return;
         }
         // What its framing costs us is not less than what it holds, and each piece costs something.
-        let framing = received.saturating_sub(data.len());
-        let cost = data.len() + FRAMING_COST * framing;
-        self.connection.discarded += cost.max(PIECE_COST_BYTES) as u64;
+        self.connection.discarded += received.max(PIECE_COST_BYTES) as u64;
         if self.connection.discarded > self.cx.config.connections.content_discarded_bytes_max {
             self.connection.ending = Ending::LingerAfterOutput;
         }
