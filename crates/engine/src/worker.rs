@@ -132,6 +132,8 @@ pub(crate) struct Worker<S: Service> {
 
 struct Place {
     generation: u32,
+    /// Stands in `due`, and stands there once: the list never outgrows the places.
+    is_due: bool,
     connection: Option<Box<Connection>>,
 }
 
@@ -273,7 +275,12 @@ impl<S: Service> Worker<S> {
     fn tick(&mut self) {
         self.acceptor.resume(self.cx.now);
         self.wheel.expire(self.cx.now, &mut self.expired);
-        self.due.extend(self.expired.drain(..));
+        for index in self.expired.drain(..) {
+            let place = &mut self.connections[index as usize];
+            if !std::mem::replace(&mut place.is_due, true) {
+                self.due.push_back(index);
+            }
+        }
         self.cx.linger_bytes = LINGER_BYTES_PER_TICK;
         for token in std::mem::take(&mut self.next_tick) {
             self.drive_queued(token);
@@ -483,6 +490,7 @@ impl<S: Service> Worker<S> {
         let index = self.free.pop().unwrap_or_else(|| {
             self.connections.push(Place {
                 generation: 0,
+                is_due: false,
                 connection: None,
             });
             (self.connections.len() - 1) as u32
@@ -549,6 +557,7 @@ impl<S: Service> Worker<S> {
         }
         let until = self.started.elapsed() + rest.max(LATER_MIN);
         while let Some(index) = self.due.pop_front() {
+            self.connections[index as usize].is_due = false;
             self.handle_due(index);
             if self.started.elapsed() >= until {
                 break;
