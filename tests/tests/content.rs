@@ -283,6 +283,31 @@ fn a_little_unread_content_keeps_the_connection() {
 }
 
 #[test]
+fn unread_content_in_tiny_chunks_has_to_wait_for_its_turn() {
+    // 4 MiB in 250 ms is what a worker throws away, and each chunk counts 64 bytes: three times that.
+    const CHUNKS: usize = 3 * 65_536;
+    let server = server(&["content_discarded_bytes_max=100000000", "threads=1"]);
+    let mut client = server.connect();
+    let began = Instant::now();
+    client.send(chunked_head("/ignore", ""));
+    assert!(!client.response().says_close());
+    let sender = send_aside(&client, chunked(&pattern(CHUNKS), 1, ""));
+    // Others are served meanwhile.
+    let mut other = server.connect();
+    let mut fetched = 0;
+    while !sender.is_finished() {
+        assert_eq!(other.fetch("/hello").status, 200);
+        fetched += 1;
+    }
+    joined(sender);
+    // Nothing of it is lost, nor what follows.
+    assert_eq!(client.fetch("/target").text(), "GET /target\n");
+    assert!(fetched > 0);
+    // Two ticks at least have to pass between the first and the last share.
+    assert!(began.elapsed() >= Duration::from_millis(250), "not bounded");
+}
+
+#[test]
 fn much_unread_content_closes_the_connection() {
     let server = server(&["content_discarded_bytes_max=100000"]);
     for target in ["/ignore", "/ignore-late?ms=30", "/early-413"] {

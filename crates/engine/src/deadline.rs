@@ -1,4 +1,4 @@
-//! The bucketed deadline wheel.
+//! The bucketed deadline wheel, and the list of what came out of it.
 //!
 //! Time is counted in ticks of [`TICK`]. Each connection has at most one place in the wheel, kept
 //! as an intrusive doubly linked list over connection indices, so that filing and removing cost a
@@ -7,6 +7,7 @@
 //! is filed anew when its old bucket comes up. Only a deadline that moves nearer than its bucket
 //! is re-filed at once.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Width of a bucket. A deadline fires in the first tick that begins after it, and the worker
@@ -128,6 +129,37 @@ impl Wheel {
         if next != NONE {
             self.links[next as usize].previous = index;
         }
+    }
+}
+
+/// What came out of the wheel and was not looked at yet, first in first out. Each connection stands here
+/// once, however often it is filed again meanwhile, so the list never outgrows the connections.
+#[derive(Default)]
+pub(crate) struct DueList {
+    order: VecDeque<u32>,
+    /// By connection index.
+    is_listed: Vec<bool>,
+}
+
+impl DueList {
+    pub(crate) fn push(&mut self, index: u32) {
+        let at = index as usize;
+        if at >= self.is_listed.len() {
+            self.is_listed.resize(at + 1, false);
+        }
+        if !std::mem::replace(&mut self.is_listed[at], true) {
+            self.order.push_back(index);
+        }
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<u32> {
+        let index = self.order.pop_front()?;
+        self.is_listed[index as usize] = false;
+        Some(index)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.order.is_empty()
     }
 }
 

@@ -30,7 +30,7 @@ use crate::accept::{ACCEPTS_PER_TURN, Accepted, Acceptor, Attempt};
 use crate::admission::Admission;
 use crate::connection::{Close, Connection, Ending, Starving, WaitLimits};
 use crate::counters::Counter;
-use crate::deadline::{TICK, Tick, Wheel, ticks};
+use crate::deadline::{DueList, TICK, Tick, Wheel, ticks};
 use crate::exchange::Slots;
 use crate::link::{Command, Link, Order};
 use crate::listener::Listener;
@@ -39,7 +39,7 @@ use crate::memory::Held;
 use crate::outbox::Outbox;
 use crate::reactor::{EventFlags, Reactor, Token};
 use crate::service::Service;
-use crate::session::input::LINGER_BYTES_PER_TICK;
+use crate::session::input::DISCARD_BYTES_PER_TICK;
 use crate::session::{Outcome, Session};
 use crate::{Config, FieldSection};
 
@@ -63,8 +63,9 @@ pub(crate) struct Context {
     pub(crate) outbox: Outbox,
     /// What is held for all connections.
     pub(crate) held: Held,
-    /// What may still be thrown away for lingering connections in this tick.
-    pub(crate) linger_bytes: usize,
+    /// What may still be thrown away in this tick: for lingering connections, and of content in tiny
+    /// pieces.
+    pub(crate) discard_bytes: usize,
     /// `Retry-After`, for requests that are refused because there is too much to do.
     pub(crate) retry_later: FieldSection,
 }
@@ -127,13 +128,11 @@ pub(crate) struct Worker<S: Service> {
     woken: Vec<u32>,
     expired: Vec<u32>,
     /// Connections whose deadlines may have passed.
-    due: VecDeque<u32>,
+    due: DueList,
 }
 
 struct Place {
     generation: u32,
-    /// Stands in `due`, and stands there once: the list never outgrows the places.
-    is_due: bool,
     connection: Option<Box<Connection>>,
 }
 
@@ -173,7 +172,7 @@ impl<S: Service> Worker<S> {
             scratch: vec![0; SCRATCH_BYTES],
             outbox: Outbox::default(),
             held: Held::default(),
-            linger_bytes: LINGER_BYTES_PER_TICK,
+            discard_bytes: DISCARD_BYTES_PER_TICK,
             retry_later: retry_later(),
         };
         let mut worker = Worker {
@@ -199,7 +198,7 @@ impl<S: Service> Worker<S> {
             starved: Vec::new(),
             woken: Vec::with_capacity(LIST_LEN),
             expired: Vec::with_capacity(LIST_LEN),
-            due: VecDeque::with_capacity(LIST_LEN),
+            due: DueList::default(),
         };
         worker.read_clocks();
         Ok(worker)
@@ -276,12 +275,9 @@ impl<S: Service> Worker<S> {
         self.acceptor.resume(self.cx.now);
         self.wheel.expire(self.cx.now, &mut self.expired);
         for index in self.expired.drain(..) {
-            let place = &mut self.connections[index as usize];
-            if !std::mem::replace(&mut place.is_due, true) {
-                self.due.push_back(index);
-            }
+            self.due.push(index);
         }
-        self.cx.linger_bytes = LINGER_BYTES_PER_TICK;
+        self.cx.discard_bytes = DISCARD_BYTES_PER_TICK;
         for token in std::mem::take(&mut self.next_tick) {
             self.drive_queued(token);
         }
@@ -490,7 +486,6 @@ impl<S: Service> Worker<S> {
         let index = self.free.pop().unwrap_or_else(|| {
             self.connections.push(Place {
                 generation: 0,
-                is_due: false,
                 connection: None,
             });
             (self.connections.len() - 1) as u32
@@ -556,8 +551,7 @@ impl<S: Service> Worker<S> {
             return;
         }
         let until = self.started.elapsed() + rest.max(LATER_MIN);
-        while let Some(index) = self.due.pop_front() {
-            self.connections[index as usize].is_due = false;
+        while let Some(index) = self.due.pop() {
             self.handle_due(index);
             if self.started.elapsed() >= until {
                 break;

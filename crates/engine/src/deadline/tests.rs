@@ -136,3 +136,21 @@ fn ticks_round_up_and_never_fire_early() {
     assert_eq!(ticks(Duration::from_secs(10)), 41);
     assert_eq!(ticks(Duration::MAX), NEVER);
 }
+
+#[test]
+fn what_is_due_stands_in_the_list_once() {
+    let mut due = DueList::default();
+    assert!(due.is_empty());
+    for _ in 0..3 {
+        for index in [5, 900, 0] {
+            due.push(index);
+        }
+    }
+    assert_eq!(due.pop(), Some(5));
+    // Who was looked at may come again, behind the others.
+    due.push(5);
+    due.push(5);
+    let rest: Vec<u32> = std::iter::from_fn(|| due.pop()).collect();
+    assert_eq!(rest, [900, 0, 5]);
+    assert!(due.is_empty());
+}

@@ -208,8 +208,16 @@ impl<S: Service> Session<'_, S> {
         }
         match self.connection.exchange {
             Some(slot) => self.feed_wants_input(slot),
-            None => true,
+            None => !self.discards_too_much(),
         }
+    }
+
+    /// Whether content that nobody reads has to wait for the next tick. Only content in tiny pieces
+    /// uses up what there is for a tick; who sends other content is bounded by itself.
+    pub(super) fn discards_too_much(&self) -> bool {
+        self.connection.discarded > 0
+            && self.cx.discard_bytes == 0
+            && self.connection.core.reading() == Reading::Content
     }
 
     pub(super) fn feed_wants_input(&mut self, slot: u32) -> bool {
@@ -301,7 +309,11 @@ impl<S: Service> Session<'_, S> {
             return;
         }
         // What its framing costs us is not less than what it holds, and each piece costs something.
-        self.connection.discarded += received.max(PIECE_COST_BYTES) as u64;
+        let cost = received.max(PIECE_COST_BYTES);
+        self.connection.discarded += cost as u64;
+        if data.len() < PIECE_COST_BYTES {
+            self.cx.discard_bytes = self.cx.discard_bytes.saturating_sub(cost);
+        }
         if self.connection.discarded > self.cx.config.connections.content_discarded_bytes_max {
             self.connection.ending = Ending::LingerAfterOutput;
         }
@@ -421,7 +433,7 @@ impl<S: Service> Session<'_, S> {
     /// of a worker together get only so much in a tick: who is not read has to wait, and costs nothing.
     pub(super) fn linger(&mut self) -> Result<Outcome, Close> {
         while self.connection.readable {
-            let room = self.cx.linger_bytes.min(self.cx.scratch.len());
+            let room = self.cx.discard_bytes.min(self.cx.scratch.len());
             if room == 0 {
                 return Ok(Outcome::NextTick);
             }
@@ -430,7 +442,7 @@ impl<S: Service> Session<'_, S> {
             match rustix::net::recv(&self.connection.socket, scratch, RecvFlags::TRUNC) {
                 Ok((_, 0)) => return Err(Close::Plain),
                 Ok((_, received)) => {
-                    self.cx.linger_bytes -= received.min(room);
+                    self.cx.discard_bytes -= received.min(room);
                     self.connection.discarded += received as u64;
                     if self.connection.discarded > LINGER_BYTES_MAX {
                         return Err(Close::Plain);
@@ -460,7 +472,8 @@ impl<S: Service> Session<'_, S> {
 /// this is reset: 16 MiB is what a fast sender has under way before it sees the response.
 const LINGER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// What a worker throws away for all lingering connections in a tick: 16 MiB a second, for which a
-/// few per cent of a core are enough. Without a bound, clients that send without end after they were
-/// refused took nine tenths of the worker from everybody else.
-pub(crate) const LINGER_BYTES_PER_TICK: usize = 4 * 1024 * 1024;
+/// What a worker throws away in a tick for all lingering connections, and of content in tiny pieces:
+/// 16 MiB a second, or a quarter of a million chunks of one byte, for which a few per cent of a core
+/// are enough. Without a bound, clients that send without end after they were refused took nine
+/// tenths of the worker from everybody else, and one-byte chunks more than half.
+pub(crate) const DISCARD_BYTES_PER_TICK: usize = 4 * 1024 * 1024;
