@@ -1,9 +1,10 @@
 //! A server that accepts, reads and throws away, and never answers.
 //!
 //! It is what an attack is aimed at to see what the attack itself costs on a machine: less cannot
-//! be done with what it sends. For attackers that ask for much and hardly read, there is one that sends
-//! without end to whoever has sent something: what they cost, they cost by being sent to.
+//! be done with what it sends. Some attackers rest until they are answered, and those need a sink that keeps
+//! them as busy as a server does: see [`Manner`].
 
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -31,6 +32,19 @@ const CALLS_PER_TURN: usize = 16;
 /// Between two looks at whether to stop.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// What a sink does for clients that have sent something, beside reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Manner {
+    /// Nothing.
+    #[default]
+    Silent,
+    /// Sends without end: for attackers that ask for much and hardly read, and cost by being sent to.
+    Streams,
+    /// Answers whatever came first with a few fixed bytes, and closes: for attackers that come back as soon as
+    /// they are refused.
+    Refuses,
+}
+
 /// What a sink has seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -55,21 +69,9 @@ impl Sink {
     ///
     /// # Errors
     /// When it cannot listen.
-    pub fn start(address: Loopback, duration: Duration) -> Result<Sink> {
-        Sink::start_as(address, duration, false)
-    }
-
-    /// As [`start`](Sink::start), and sends without end to clients that have sent something.
-    ///
-    /// # Errors
-    /// When it cannot listen.
-    pub fn start_streaming(address: Loopback, duration: Duration) -> Result<Sink> {
-        Sink::start_as(address, duration, true)
-    }
-
-    fn start_as(address: Loopback, duration: Duration, streams: bool) -> Result<Sink> {
+    pub fn start(address: Loopback, duration: Duration, manner: Manner) -> Result<Sink> {
         let listener = listen(address, BACKLOG)?;
-        if streams {
+        if manner == Manner::Streams {
             listener
                 .set_tcp_notsent_lowat(NOTSENT_LOWAT)
                 .map_err(|error| Error::system("bound what is not sent", error))?;
@@ -78,14 +80,7 @@ impl Sink {
         let stop = Arc::new(AtomicBool::new(false));
         let until = Instant::now() + duration;
         let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            let sent = if streams {
-                vec![b'x'; STREAMED]
-            } else {
-                Vec::new()
-            };
-            Drain::new(listener, sent)?.run(until, &stopped)
-        });
+        let thread = std::thread::spawn(move || Drain::new(listener, manner)?.run(until, &stopped));
         Ok(Sink {
             address,
             stop,
@@ -127,13 +122,15 @@ struct Drain {
     /// Told once that they are readable or writable, and not used to the end.
     unfinished: Vec<u32>,
     received: Vec<u8>,
-    /// What is sent again and again; empty when nothing is.
-    sent: Vec<u8>,
+    manner: Manner,
     totals: Totals,
 }
 
-/// What a streaming sink sends at a time.
-const STREAMED: usize = 64 * 1024;
+/// What a streaming sink sends, again and again.
+static STREAMED: [u8; 64 * 1024] = [b'x'; 64 * 1024];
+/// What a refusing sink sends once.
+const REFUSAL: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 struct Connection {
     socket: Socket,
@@ -141,10 +138,11 @@ struct Connection {
     queued: bool,
     /// It has sent something.
     has_asked: bool,
+    is_refused: bool,
 }
 
 impl Drain {
-    fn new(listener: Socket, sent: Vec<u8>) -> Result<Drain> {
+    fn new(listener: Socket, manner: Manner) -> Result<Drain> {
         let poller = Poller::new()?;
         poller.add_level(&listener, LISTENER)?;
         Ok(Drain {
@@ -154,7 +152,7 @@ impl Drain {
             vacant: Vec::new(),
             unfinished: Vec::new(),
             received: vec![0; 64 * 1024],
-            sent,
+            manner,
             totals: Totals::default(),
         })
     }
@@ -171,7 +169,7 @@ impl Drain {
                 if let Some(connection) = &mut self.connections[slot as usize] {
                     connection.queued = false;
                     self.read(slot);
-                    self.send(slot);
+                    self.answer(slot);
                 }
             }
             // Those that are still unfinished were pushed anew; the allocation is kept.
@@ -182,7 +180,7 @@ impl Drain {
                     LISTENER => self.accept()?,
                     token => {
                         self.read(token.slot);
-                        self.send(token.slot);
+                        self.answer(token.slot);
                     }
                 }
             }
@@ -217,24 +215,43 @@ impl Drain {
                 socket,
                 queued: false,
                 has_asked: false,
+                is_refused: false,
             });
         }
         Ok(())
     }
 
-    /// Sends what the socket takes. An error is found by reading.
-    fn send(&mut self, slot: u32) {
+    /// Answers who has asked. An error is found by reading.
+    fn answer(&mut self, slot: u32) {
         let Some(Some(connection)) = self.connections.get_mut(slot as usize) else {
             return;
         };
-        if self.sent.is_empty() || !connection.has_asked {
+        if !connection.has_asked {
             return;
         }
+        match self.manner {
+            Manner::Silent => {}
+            Manner::Streams => self.stream(slot),
+            Manner::Refuses if connection.is_refused => {}
+            Manner::Refuses => {
+                connection.is_refused = true;
+                let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+                let _ = send(&connection.socket, REFUSAL, flags);
+                let _ = connection.socket.shutdown(Shutdown::Write);
+            }
+        }
+    }
+
+    /// Sends what the socket takes.
+    fn stream(&mut self, slot: u32) {
+        let Some(Some(connection)) = self.connections.get_mut(slot as usize) else {
+            return;
+        };
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         for _ in 0..CALLS_PER_TURN {
-            match send(&connection.socket, &self.sent, flags) {
+            match send(&connection.socket, &STREAMED, flags) {
                 // What is left over is as good as what comes next.
-                Ok(len) if len == self.sent.len() => {}
+                Ok(len) if len == STREAMED.len() => {}
                 _ => return,
             }
         }

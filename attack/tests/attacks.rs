@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ajay_attack::attack::{self, Kind, Plan, Report, Tally};
-use ajay_attack::sink::Sink;
+use ajay_attack::sink::{Manner, Sink};
 use support::{End, PATIENCE, Recorded, Recorder, Server, wait_for};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK";
@@ -452,10 +452,14 @@ fn closed_connections_are_counted_and_replaced() {
 
 #[test]
 fn nobody_listens() {
-    let address = Sink::start("127.0.0.1:0".parse().unwrap(), Duration::ZERO)
-        .map(|sink| (sink.address(), sink.join().unwrap()))
-        .unwrap()
-        .0;
+    let address = Sink::start(
+        "127.0.0.1:0".parse().unwrap(),
+        Duration::ZERO,
+        Manner::Silent,
+    )
+    .map(|sink| (sink.address(), sink.join().unwrap()))
+    .unwrap()
+    .0;
     let plan = Plan {
         connections: 2,
         duration: DURATION,
@@ -472,7 +476,12 @@ fn nobody_listens() {
 #[test]
 fn all_attacks_on_a_sink() {
     for kind in Kind::ALL {
-        let sink = Sink::start("127.0.0.1:0".parse().unwrap(), Duration::from_secs(60)).unwrap();
+        let sink = Sink::start(
+            "127.0.0.1:0".parse().unwrap(),
+            Duration::from_secs(60),
+            Manner::Silent,
+        )
+        .unwrap();
         let total = attack::run(&Plan {
             connections: 24,
             threads: 2,
@@ -502,7 +511,12 @@ fn all_attacks_on_a_sink() {
 
 #[test]
 fn an_attack_can_be_stopped_and_has_bounds() {
-    let sink = Sink::start("127.0.0.1:0".parse().unwrap(), Duration::from_secs(60)).unwrap();
+    let sink = Sink::start(
+        "127.0.0.1:0".parse().unwrap(),
+        Duration::from_secs(60),
+        Manner::Silent,
+    )
+    .unwrap();
     let plan = Plan {
         duration: Duration::from_secs(3600),
         connections: 2,
@@ -547,7 +561,12 @@ fn an_attack_can_be_stopped_and_has_bounds() {
 
 #[test]
 fn the_program_prints_json_and_refuses_other_machines() {
-    let sink = Sink::start("127.0.0.1:0".parse().unwrap(), Duration::from_secs(60)).unwrap();
+    let sink = Sink::start(
+        "127.0.0.1:0".parse().unwrap(),
+        Duration::from_secs(60),
+        Manner::Silent,
+    )
+    .unwrap();
     let run = |address: &str| {
         Command::new(env!("CARGO_BIN_EXE_attack"))
             .args(["tls", "--seconds", "1", "--connections", "3", "--json"])

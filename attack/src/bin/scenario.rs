@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ajay_attack::attack::Kind;
 use ajay_attack::scenario::{Load, Scenario, markdown};
+use ajay_attack::sink::Manner;
 use ajay_attack::{Error, Result, raise_descriptor_limit};
 use clap::{Parser, ValueEnum};
 
@@ -41,9 +42,9 @@ struct Args {
     #[arg(long, value_name = "N")]
     sink_rounds: Option<usize>,
 
-    /// The sink sends without end, as a server does that is asked for much
-    #[arg(long)]
-    sink_streams: bool,
+    /// What the sink does for clients that have sent something
+    #[arg(long, value_enum, value_name = "MANNER", default_value_t)]
+    sink: Manner,
 
     /// Who asks honestly
     #[arg(long, value_enum, default_value_t = Honest::Wrk)]
@@ -138,7 +139,7 @@ fn run(args: Args) -> Result<()> {
         load_cpus: args.load_cpus,
         attack_cpus,
         counters: args.counters_command,
-        sink: sink_command(args.sink_streams)?,
+        sink: sink_command(args.sink)?,
     };
     let outcomes = scenario.run(|outcome| eprintln!("scenario: {} done", outcome.kind.name()))?;
     print!("{}", markdown(&outcomes));
@@ -154,13 +155,23 @@ fn run(args: Args) -> Result<()> {
 }
 
 /// The sink is built beside this program.
-fn sink_command(streams: bool) -> Result<Vec<String>> {
+fn sink_command(manner: Manner) -> Result<Vec<String>> {
     let own = std::env::current_exe().map_err(|error| Error::System {
         doing: "find the sink".to_owned(),
         error,
     })?;
     let sink = own.with_file_name("sink").display().to_string();
-    let words = [&sink, "--listen", "{address}", "--seconds", "3600"];
-    let words = words.into_iter().chain(streams.then_some("--stream"));
-    Ok(words.map(str::to_owned).collect())
+    let manner = manner
+        .to_possible_value()
+        .map_or_else(String::new, |value| value.get_name().to_owned());
+    let words = [
+        &sink,
+        "--listen",
+        "{address}",
+        "--seconds",
+        "3600",
+        "--manner",
+        &manner,
+    ];
+    Ok(words.map(str::to_owned).to_vec())
 }

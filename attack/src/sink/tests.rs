@@ -3,9 +3,14 @@ use std::net::TcpStream;
 
 use super::*;
 
+fn start(manner: Manner) -> Sink {
+    let address = "127.0.0.1:0".parse().unwrap();
+    Sink::start(address, Duration::from_secs(60), manner).unwrap()
+}
+
 #[test]
 fn a_sink_reads_all_and_counts() {
-    let sink = Sink::start("127.0.0.1:0".parse().unwrap(), Duration::from_secs(60)).unwrap();
+    let sink = start(Manner::Silent);
     let piece = vec![b'x'; 3_000_000];
     for _ in 0..3 {
         let mut client = TcpStream::connect(sink.address().get()).unwrap();
@@ -25,8 +30,7 @@ fn a_sink_reads_all_and_counts() {
 
 #[test]
 fn a_streaming_sink_sends_without_end_to_who_has_asked() {
-    let start = Sink::start_streaming("127.0.0.1:0".parse().unwrap(), Duration::from_secs(60));
-    let sink = start.unwrap();
+    let sink = start(Manner::Streams);
     let mut client = TcpStream::connect(sink.address().get()).unwrap();
     client
         .set_read_timeout(Some(Duration::from_millis(100)))
@@ -41,8 +45,22 @@ fn a_streaming_sink_sends_without_end_to_who_has_asked() {
 }
 
 #[test]
+fn a_refusing_sink_answers_once_and_closes() {
+    let sink = start(Manner::Refuses);
+    let mut client = TcpStream::connect(sink.address().get()).unwrap();
+    client.write_all(b"what").unwrap();
+    let mut answer = Vec::new();
+    std::io::Read::read_to_end(&mut client, &mut answer).unwrap();
+    assert_eq!(answer, REFUSAL);
+}
+
+#[test]
 fn a_sink_ends_by_itself() {
-    let sink = Sink::start("[::1]:0".parse().unwrap(), Duration::from_millis(1));
+    let sink = Sink::start(
+        "[::1]:0".parse().unwrap(),
+        Duration::from_millis(1),
+        Manner::Silent,
+    );
     // A machine without IPv6 has no such address.
     if let Ok(sink) = sink {
         assert_eq!(sink.join().unwrap(), Totals::default());
