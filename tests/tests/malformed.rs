@@ -55,7 +55,7 @@ fn request_lines() {
         (505, "GET / HTTP/2.0\r\nHost: a\r\n\r\n"),
         (505, "GET / HTTP/1.2\r\nHost: a\r\n\r\n"),
         (505, "GET / HTTP/0.9\r\nHost: a\r\n\r\n"),
-        (505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+        (505, "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n"),
     ]);
 }
 

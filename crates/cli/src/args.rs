@@ -3,15 +3,22 @@
 // The comments on fields are what `--help` prints, with its brackets.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use ajayserver::Builder;
+use ajayserver::{Builder, Tls};
 use clap::{Parser, Subcommand};
 
 use crate::units::{self, Switch};
 
 /// Where we listen when nobody says: both families of this machine, and nobody else's.
 pub(crate) const DEFAULT_LISTEN: &[&str] = &["127.0.0.1:8080", "[::1]:8080"];
+
+/// The same, with TLS.
+pub(crate) const DEFAULT_TLS_LISTEN: &[&str] = &["127.0.0.1:8443", "[::1]:8443"];
+
+/// Where the certificate for development is when nobody says.
+const DEVELOPMENT_CERTIFICATE: &str = "ajayserver-development-certificate";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,6 +27,8 @@ Examples:
   ajayserver --listen unix:/run/a.sock          behind another server
   ajayserver --listen :80 --user www-data      bound as root, run as somebody else
   ajayserver --head-timeout 5s --idle-timeout off
+  ajayserver --tls-self-signed                  HTTPS for development, on localhost:8443 too
+  ajayserver --tls-listen :443 --tls-cert chain.pem --tls-key key.pem
   ajayserver --processes 2                      a crash costs one process its requests
   ajayserver counters 1234                      what server 1234 has done so far
 
@@ -43,6 +52,29 @@ pub(crate) struct Args {
     /// that systemd passes; may be repeated [default: 127.0.0.1:8080 and [::1]:8080]
     #[arg(long, short, value_name = "ADDRESS")]
     pub(crate) listen: Vec<String>,
+
+    /// As `--listen`, with TLS: HTTP/2 and HTTP/1.1; may be repeated [default, where there is a
+    /// certificate: 127.0.0.1:8443 and [::1]:8443]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) tls_listen: Vec<String>,
+
+    /// The certificate chain, in PEM; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The certificate's key, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// A certificate for development, for localhost; kept in this directory
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "tls_cert")]
+    #[arg(num_args = 0..=1, default_missing_value = DEVELOPMENT_CERTIFICATE)]
+    tls_self_signed: Option<PathBuf>,
+
+    /// Sends clients of `--listen` on to HTTPS at this port [default, without N: 443]
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "443")]
+    #[arg(requires = "listen")]
+    pub(crate) redirect_to_https: Option<u16>,
 
     /// Worker processes, or `auto`: one for each CPU that may be used [default: 1]
     #[arg(long, short, value_name = "N|auto", value_parser = processes)]
@@ -178,6 +210,13 @@ limits! {
     /// Blocking work that waits; more: 503 [default: 1024]
     blocking_queue_max: usize = units::number::<usize>, "N", "Limits", std::convert::identity;
 
+    /// TLS handshakes of one worker at a time; one more: close [default: 4096]
+    handshakes_max: usize = units::number::<usize>, "N", "Limits", std::convert::identity;
+    /// Streams of an HTTP/2 connection at once; one more: REFUSED_STREAM [default: 100]
+    concurrent_streams_max: u32 = units::number::<u32>, "N", "Limits", std::convert::identity;
+
+    /// From accept to the end of the TLS handshake; then: close [default: 10s]
+    handshake_timeout: Time = time, "TIME|off", "Deadlines", Switch::into_option;
     /// From accept to the first byte; then: close [default: 10s]
     first_byte_timeout: Time = time, "TIME|off", "Deadlines", Switch::into_option;
     /// From a head's first byte to its last; then: 408 [default: 10s]
@@ -215,11 +254,25 @@ limits! {
     notsent_lowat: Switch<u32> = size_u32, "SIZE|off", "Sockets", Switch::into_option;
     /// [::]:PORT accepts IPv6 only [default: true]
     ipv6_only: bool = clap::value_parser!(bool), "true|false", "Sockets", std::convert::identity;
+    /// HTTP/2 without TLS, for clients that begin with it [default: true]
+    http2_cleartext: bool = clap::value_parser!(bool), "true|false", "Sockets", std::convert::identity;
     /// Keep answering clients that closed their sending side [default: false]
     half_close: bool = clap::value_parser!(bool), "true|false", "Sockets", std::convert::identity;
 }
 
 impl Args {
+    /// What the addresses with TLS need, if there is a certificate.
+    pub(crate) fn tls(&self) -> Option<Tls> {
+        match (&self.tls_cert, &self.tls_key, &self.tls_self_signed) {
+            (Some(certificate), Some(key), _) => Some(Tls::files(certificate, key)),
+            (_, _, Some(directory)) => {
+                let names = ["localhost", "127.0.0.1", "::1"];
+                Some(Tls::self_signed(directory, names))
+            }
+            _ => None,
+        }
+    }
+
     /// A builder with everything but the addresses.
     pub(crate) fn builder(&self) -> Builder {
         let mut builder = Builder::new()

@@ -54,34 +54,74 @@ fn serve(args: Args) -> Result<(), Error> {
 }
 
 fn bind(args: &Args) -> Result<Server, Error> {
-    let builder = args.builder();
-    if !args.listen.is_empty() {
-        return listen_on(builder, &args.listen)?.bind();
+    let tls = args.tls();
+    // Who names an address for TLS only gets no other.
+    let is_tls_only = args.listen.is_empty() && !args.tls_listen.is_empty();
+    let mut builder = args.builder();
+    if !is_tls_only {
+        builder = listen_on(
+            builder,
+            &args.listen,
+            args::DEFAULT_LISTEN,
+            |builder| match args.redirect_to_https {
+                Some(port) => builder.redirect_to_https(port),
+                None => builder,
+            },
+        )?;
+    }
+    match &tls {
+        Some(tls) => {
+            let speak = |builder: Builder| builder.tls(tls.clone());
+            builder = listen_on(builder, &args.tls_listen, args::DEFAULT_TLS_LISTEN, speak)?;
+        }
+        None if !args.tls_listen.is_empty() => {
+            fail(
+                "--tls-listen needs --tls-cert and --tls-key, or --tls-self-signed",
+                EXIT_USAGE,
+            );
+            std::process::exit(EXIT_USAGE.into());
+        }
+        None => {}
+    }
+    builder.bind()
+}
+
+fn listen_on(
+    builder: Builder,
+    named: &[String],
+    default: &[&str],
+    set: impl Fn(Builder) -> Builder,
+) -> Result<Builder, Error> {
+    let listen = |builder: Builder, address: &str| builder.listen(address).map(&set);
+    if !named.is_empty() {
+        return named
+            .iter()
+            .try_fold(builder, |builder, address| listen(builder, address));
     }
     // Nobody asked for IPv6 by name: a machine without it is served on IPv4. Every process finds the
     // same, before it binds.
-    match UdpSocket::bind(("::1", 0)) {
-        Ok(_) => listen_on(builder, args::DEFAULT_LISTEN)?.bind(),
+    let addresses = match UdpSocket::bind(("::1", 0)) {
+        Ok(_) => default,
         Err(error) => {
             say(&format!(
                 "no IPv6 on this machine ({error}); going on without it"
             ));
-            listen_on(builder, &args::DEFAULT_LISTEN[..1])?.bind()
+            &default[..1]
         }
-    }
-}
-
-fn listen_on<T: AsRef<str>>(builder: Builder, addresses: &[T]) -> Result<Builder, Error> {
+    };
     addresses
         .iter()
-        .try_fold(builder, |builder, address| builder.listen(address.as_ref()))
+        .try_fold(builder, |builder, address| listen(builder, address))
 }
 
 fn announce(server: &Server) {
-    for address in server.local_addrs() {
-        match address {
-            ListenAddr::Tcp(address) => say(&format!("listening on http://{address}")),
-            other => say(&format!("listening on {other}")),
+    for (place, address) in server.local_addrs().iter().enumerate() {
+        let tls = server.speaks_tls(place);
+        match (address, tls) {
+            (ListenAddr::Tcp(address), false) => say(&format!("listening on http://{address}")),
+            (ListenAddr::Tcp(address), true) => say(&format!("listening on https://{address}")),
+            (other, false) => say(&format!("listening on {other}")),
+            (other, true) => say(&format!("listening on {other} with TLS")),
         }
     }
     say("stop with Ctrl-C or SIGTERM; what has arrived is answered first");

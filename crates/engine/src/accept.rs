@@ -40,6 +40,8 @@ pub(crate) struct Accepted {
     pub(crate) socket: OwnedFd,
     pub(crate) peer: PeerAddr,
     pub(crate) local: Option<std::net::SocketAddr>,
+    /// See [`Listener::entry`].
+    pub(crate) entry: usize,
     /// Its address must be given back to the admission.
     pub(crate) is_counted: bool,
 }
@@ -204,6 +206,7 @@ impl Acceptor {
                     socket,
                     peer,
                     local,
+                    entry: place.listener.entry,
                     is_counted: admitted == Admitted::Counted,
                 });
             }

@@ -27,6 +27,8 @@ pub struct Config {
     pub limits: Limits,
     /// Bounds on connections and on what is buffered for them.
     pub connections: ConnectionLimits,
+    /// HTTP/2.
+    pub http2: Http2Options,
     /// Bounds on time.
     pub deadlines: Deadlines,
     /// Options of the sockets.
@@ -53,6 +55,7 @@ impl Default for Config {
             user: None,
             limits: Limits::default(),
             connections: ConnectionLimits::default(),
+            http2: Http2Options::default(),
             deadlines: Deadlines::default(),
             sockets: SocketOptions::default(),
             blocking: BlockingLimits::default(),
@@ -119,6 +122,10 @@ pub struct ConnectionLimits {
     /// Open connections from one IPv4 address, or one IPv6 network of 64 bits, in all processes
     /// together. One more is answered 503 and closed. Default: none.
     pub connections_per_address_max: Option<usize>,
+    /// TLS handshakes of one worker at a time. One more connection is closed at once. Default: 4096:
+    /// each holds some 20 KiB until it is complete, and a burst of clients that a worker cannot serve
+    /// within `handshake_timeout` is larger.
+    pub handshakes_max: usize,
     /// Requests on one connection, after which it is closed. Default: none.
     pub requests_per_connection_max: Option<u32>,
     /// What a worker holds for all its connections: parts of heads, content that no handler has read
@@ -148,6 +155,7 @@ impl Default for ConnectionLimits {
             connections_max: None,
             connections_per_worker_max: None,
             connections_per_address_max: None,
+            handshakes_max: 4096,
             requests_per_connection_max: None,
             buffered_bytes_max: 256 * 1024 * 1024,
             content_buffer_bytes_max: 64 * 1024,
@@ -157,12 +165,69 @@ impl Default for ConnectionLimits {
     }
 }
 
+/// HTTP/2 (RFC 9113).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Http2Options {
+    /// HTTP/2 on cleartext connections, for clients that begin with it (prior knowledge, §3.3).
+    /// Default: on; HTTP/1 is served on the same port.
+    pub cleartext: bool,
+    /// Streams of a connection at once (SETTINGS_MAX_CONCURRENT_STREAMS). Default: 100, below which
+    /// RFC 9113 §6.5.2 advises not to go.
+    pub concurrent_streams_max: u32,
+    /// Content of one stream that may come before its handler reads, in bytes, at least 65 535. It
+    /// grows up to `stream_window_max` when handlers read faster than that lets clients send.
+    /// Default: 65 535.
+    pub stream_window: u32,
+    /// How far `stream_window` may grow. Default: 1 MiB, 100 Mbit/s over 80 ms.
+    pub stream_window_max: u32,
+    /// The same for all streams of a connection together. Default: 128 KiB.
+    pub connection_window: u32,
+    /// How far `connection_window` may grow. Default: 2 MiB.
+    pub connection_window_max: u32,
+    /// How often a client may do what costs us more than the client.
+    pub budgets: ajay_h2::Budgets,
+}
+
+impl Http2Options {
+    pub(crate) fn core(&self, limits: &Limits) -> ajay_h2::Config {
+        ajay_h2::Config {
+            limits: *limits,
+            concurrent_streams_max: self.concurrent_streams_max,
+            stream_window: self.stream_window,
+            stream_window_max: self.stream_window_max,
+            connection_window: self.connection_window,
+            connection_window_max: self.connection_window_max,
+            budgets: self.budgets,
+            ..ajay_h2::Config::new()
+        }
+    }
+}
+
+impl Default for Http2Options {
+    fn default() -> Http2Options {
+        let core = ajay_h2::Config::new();
+        Http2Options {
+            cleartext: true,
+            concurrent_streams_max: core.concurrent_streams_max,
+            stream_window: core.stream_window,
+            stream_window_max: core.stream_window_max,
+            connection_window: core.connection_window,
+            connection_window_max: core.connection_window_max,
+            budgets: core.budgets,
+        }
+    }
+}
+
 /// Bounds on time. Each is met within 500 ms after it has passed: the wheel's buckets are 250 ms
 /// wide. `None` switches one off.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Deadlines {
-    /// From accept to the first byte of the first request. Silent close. Default: 10 s.
+    /// From accept to the end of the TLS handshake. Silent close. Default: 10 s.
+    pub handshake_timeout: Option<Duration>,
+    /// From accept, or from the end of the TLS handshake, to the first byte of the first request.
+    /// Silent close. Default: 10 s.
     pub first_byte_timeout: Option<Duration>,
     /// From a head's first byte to its last. 408, close. Default: 10 s.
     pub head_timeout: Option<Duration>,
@@ -200,6 +265,7 @@ pub struct Deadlines {
 impl Default for Deadlines {
     fn default() -> Deadlines {
         Deadlines {
+            handshake_timeout: Some(Duration::from_secs(10)),
             first_byte_timeout: Some(Duration::from_secs(10)),
             head_timeout: Some(Duration::from_secs(10)),
             content_timeout: Some(Duration::from_secs(30)),

@@ -10,6 +10,8 @@ use crate::outbox::Pending;
 use crate::queue;
 use crate::reactor::Token;
 use crate::request::{Parts, PeerAddr};
+use crate::session::http2::Http2;
+use crate::session::tls::Tls;
 
 pub(crate) struct Connection {
     pub(crate) socket: OwnedFd,
@@ -27,6 +29,14 @@ pub(crate) struct Connection {
     pub(crate) inbox: Vec<u8>,
     /// Output that the socket did not take.
     pub(crate) pending: Option<Box<Pending>>,
+    /// See [`Listener::entry`](crate::listener::Listener::entry).
+    pub(crate) entry: u32,
+    /// The session, where it speaks TLS.
+    pub(crate) tls: Option<Box<Tls>>,
+    /// What an HTTP/2 connection is; one of HTTP/1 uses the fields around this.
+    pub(crate) http2: Option<Box<Http2>>,
+    /// It is known which of the two it is.
+    pub(crate) is_settled: bool,
     /// The slot of the handler or of the streamed response.
     pub(crate) exchange: Option<u32>,
     /// The kernel may hold bytes for us: cleared by a read that finds nothing, set by an event.
@@ -105,6 +115,10 @@ impl Connection {
             parts: None,
             inbox: Vec::new(),
             pending: None,
+            entry: 0,
+            tls: None,
+            http2: None,
+            is_settled: false,
             exchange: None,
             readable: false,
             read_closed: false,
@@ -137,7 +151,18 @@ impl Connection {
     #[inline]
     pub(crate) fn holds(&self) -> usize {
         let pending = self.pending.as_ref().map_or(0, |pending| pending.held());
-        self.inbox.capacity() + pending
+        let http2 = self.http2.as_ref().map_or(0, |http2| http2.holds());
+        self.inbox.capacity() + pending + http2
+    }
+
+    /// Whether TLS is not agreed on yet.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
+    /// Whether it serves a request now.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.exchange.is_some() || self.http2.as_ref().is_some_and(|http2| http2.is_serving())
     }
 
     /// Output begins to wait for the peer.
@@ -192,10 +217,17 @@ pub(crate) enum Wait {
     Write,
     Idle,
     Linger,
+    /// Streams of HTTP/2, each with a clock of its own, at which somebody has to look.
+    Streams,
+    /// The end of a TLS handshake.
+    Handshake,
 }
 
+/// How often the clocks of streams are looked at: once a second.
+pub(crate) const STREAMS_TICKS: Tick = 4;
+
 impl Clock {
-    fn new(now: Tick) -> Clock {
+    pub(crate) fn new(now: Tick) -> Clock {
         Clock {
             accepted: now,
             wait: Wait::FirstByte,
@@ -209,6 +241,16 @@ impl Clock {
 
     pub(crate) fn wait(&self) -> Wait {
         self.wait
+    }
+
+    /// Since when it waits for that.
+    pub(crate) fn since(&self) -> Tick {
+        self.since
+    }
+
+    /// What it waits for it has waited for since then.
+    pub(crate) fn has_waited_since(&mut self, since: Tick) {
+        self.since = since;
     }
 
     /// Waits for this from now on; goes on waiting if it did already.
@@ -280,6 +322,11 @@ impl Clock {
             ),
             Wait::Idle => (after(self.since, limits.idle), Counter::TimeoutIdle),
             Wait::Linger => (after(self.since, limits.linger), Counter::ConnectionsClosed),
+            Wait::Handshake => (
+                after(self.since, limits.handshake),
+                Counter::TimeoutHandshake,
+            ),
+            Wait::Streams => (after(self.since, STREAMS_TICKS), Counter::ConnectionsClosed),
         };
         // Age ends a connection between two requests only.
         let old = after(self.accepted, limits.lifetime);
@@ -321,6 +368,7 @@ impl Clock {
 /// [`Deadlines`] in ticks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WaitLimits {
+    handshake: Tick,
     first_byte: Tick,
     head: Tick,
     content: Tick,
@@ -337,6 +385,7 @@ impl WaitLimits {
     pub(crate) fn new(deadlines: &Deadlines) -> WaitLimits {
         let limit = |duration: Option<std::time::Duration>| duration.map_or(NEVER, ticks);
         WaitLimits {
+            handshake: limit(deadlines.handshake_timeout),
             first_byte: limit(deadlines.first_byte_timeout),
             head: limit(deadlines.head_timeout),
             content: limit(deadlines.content_timeout),

@@ -246,6 +246,8 @@ pub(crate) struct Feed {
     state: Mutex<FeedState>,
     signal: Arc<Signal>,
     bytes_max: usize,
+    /// The client may send only as much as is told to it: the worker wants to know what was read.
+    has_window: bool,
     /// What the worker holds in all, of which this is a part.
     held: Held,
 }
@@ -257,6 +259,8 @@ struct FeedState {
     /// not make us hold a piece for each byte.
     tail: BytesMut,
     buffered: usize,
+    /// What was read or dropped since the worker last asked.
+    taken: usize,
     end: Option<Result<(), ContentError>>,
     trailers: Option<Box<FieldSection>>,
     reader: Option<Waker>,
@@ -276,23 +280,33 @@ impl FeedState {
 /// Pieces given to a reader that is behind have at least this size.
 const PIECE_BYTES: usize = 16 * 1024;
 
+/// The worker learns what was read when it is this much: a quarter of the smallest window, so that the
+/// client need not wait for more.
+const WINDOW_BYTES_MIN: usize = 16 * 1024;
+
 type Item = Option<Result<Bytes, ContentError>>;
 
 impl Feed {
-    pub(crate) fn new(signal: Arc<Signal>, bytes_max: usize, held: Held) -> Arc<Feed> {
+    pub(crate) fn new(
+        signal: Arc<Signal>,
+        bytes_max: usize,
+        has_window: bool,
+        held: Held,
+    ) -> Arc<Feed> {
         Arc::new(Feed {
             state: Mutex::default(),
             signal,
             bytes_max,
+            has_window,
             held,
         })
     }
 
-    /// Adds a piece of content.
-    pub(crate) fn push(&self, data: &[u8]) {
+    /// Adds a piece of content. False when nobody will read it.
+    pub(crate) fn push(&self, data: &[u8]) -> bool {
         let mut state = self.lock();
         if state.reader_gone || state.end.is_some() {
-            return;
+            return false;
         }
         state.tail.extend_from_slice(data);
         if state.tail.len() >= PIECE_BYTES {
@@ -302,6 +316,18 @@ impl Feed {
         state.buffered += data.len();
         self.held.add(data.len());
         Self::wake_reader(state);
+        true
+    }
+
+    /// Bytes that have left the feed since this was last asked.
+    pub(crate) fn take_taken(&self) -> usize {
+        std::mem::take(&mut self.lock().taken)
+    }
+
+    /// As [`take_taken`](Feed::take_taken), with what is still in it: for who will not ask again.
+    pub(crate) fn take_all(&self) -> usize {
+        let mut state = self.lock();
+        std::mem::take(&mut state.taken) + state.buffered
     }
 
     /// Marks the content as complete, or as broken off.
@@ -347,8 +373,11 @@ impl Feed {
         if let Some(data) = state.take() {
             let was_full = state.buffered >= self.bytes_max;
             state.buffered -= data.len();
+            state.taken += data.len();
             self.held.sub(data.len());
-            if was_full && state.buffered < self.bytes_max {
+            let has_room = was_full && state.buffered < self.bytes_max;
+            let is_window_due = self.has_window && state.taken >= WINDOW_BYTES_MIN;
+            if has_room || is_window_due {
                 drop(state);
                 self.signal.notify();
             }
@@ -378,7 +407,9 @@ impl Feed {
         state.reader_gone = true;
         state.pieces.clear();
         state.tail = BytesMut::new();
-        self.held.sub(std::mem::take(&mut state.buffered));
+        let dropped = std::mem::take(&mut state.buffered);
+        state.taken += dropped;
+        self.held.sub(dropped);
         state.reader = None;
         let ended = state.end.is_some();
         drop(state);

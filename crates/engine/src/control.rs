@@ -19,6 +19,7 @@ use crate::link::{Command, Order};
 use crate::listener::Listener;
 use crate::process::{Channel, Message};
 use crate::start::StartError;
+use crate::tls::{Entries, read_ticket_keys};
 
 /// Ends the thread when it is dropped.
 pub(crate) struct Watch {
@@ -40,6 +41,7 @@ impl Watch {
     pub(crate) fn start(
         shared: &Arc<Shared>,
         config: &Arc<Config>,
+        entries: &Arc<Entries>,
         with_signals: bool,
     ) -> Result<Watch, StartError> {
         let system = |error| StartError::System {
@@ -48,12 +50,13 @@ impl Watch {
         };
         let done = Arc::new(Notify::new());
         let (shared, config, end) = (Arc::clone(shared), Arc::clone(config), Arc::clone(&done));
+        let entries = Arc::clone(entries);
         let (report, installed) = std::sync::mpsc::channel();
         let watch = move || {
             let install = || {
                 let runtime = LocalRuntime::new()?;
                 let inside = runtime.enter();
-                let watcher = Watcher::new(shared, config, with_signals)?;
+                let watcher = Watcher::new(shared, config, entries, with_signals)?;
                 drop(inside);
                 Ok((runtime, watcher))
             };
@@ -83,6 +86,7 @@ impl Watch {
 struct Watcher {
     shared: Arc<Shared>,
     config: Arc<Config>,
+    entries: Arc<Entries>,
     terminate: Option<Signal>,
     interrupt: Option<Signal>,
     master: Option<(Channel, UnixStream)>,
@@ -94,9 +98,17 @@ struct Watcher {
 /// it is ended, whatever it does, because nobody else would.
 const ORPHAN_GRACE: Duration = Duration::from_secs(5);
 
+/// How often the files of certificates are looked at.
+const FILES_PAUSE: Duration = Duration::from_secs(10);
+
 impl Watcher {
     /// Must be called inside the thread's tokio runtime.
-    fn new(shared: Arc<Shared>, config: Arc<Config>, with_signals: bool) -> io::Result<Watcher> {
+    fn new(
+        shared: Arc<Shared>,
+        config: Arc<Config>,
+        entries: Arc<Entries>,
+        with_signals: bool,
+    ) -> io::Result<Watcher> {
         let watch = |kind| with_signals.then(|| signal(kind)).transpose();
         let master = match &shared.control {
             Control::Child { master, .. } => {
@@ -111,6 +123,7 @@ impl Watcher {
             interrupt: watch(SignalKind::interrupt())?,
             shared,
             config,
+            entries,
             master,
             signals: 0,
         })
@@ -119,6 +132,8 @@ impl Watcher {
     async fn run(mut self, end: &Notify) {
         let mut orphaned = false;
         let outlived = self.config.deadlines.drain_timeout + ORPHAN_GRACE;
+        let mut files = tokio::time::interval(FILES_PAUSE);
+        let has_tls = self.entries.is_any_tls();
         loop {
             tokio::select! {
                 () = received(&mut self.terminate) => self.signalled(true),
@@ -128,8 +143,18 @@ impl Watcher {
                     tracing::error!("a process that has lost its master does not end; ended now");
                     std::process::exit(1);
                 }
+                _ = files.tick(), if has_tls => self.look_at_files(),
                 () = end.notified() => return,
             }
+        }
+    }
+
+    /// Reads certificates that have changed, and changes the keys of tickets when it is time.
+    fn look_at_files(&self) {
+        self.entries.reload_certificates();
+        // Those of several processes come from their master.
+        if let Control::Workers(_) = self.shared.control {
+            self.entries.rotate_ticket_keys();
         }
     }
 
@@ -176,10 +201,11 @@ impl Watcher {
             Message::Adopt {
                 process,
                 thread,
+                entry,
                 outlive_us,
             } => {
                 let listeners = sockets.into_iter().map(|socket| {
-                    let (_, listener) = Listener::adopt(socket, outlive_us)?;
+                    let (_, listener) = Listener::adopt(socket, outlive_us, entry as usize)?;
                     Ok(listener)
                 });
                 match listeners.collect::<io::Result<Vec<_>>>() {
@@ -190,6 +216,10 @@ impl Watcher {
                     Err(error) => tracing::warn!(%error, "cannot serve another process's sockets"),
                 }
             }
+            Message::TicketKeys => match sockets.into_iter().next().map(read_ticket_keys) {
+                Some(Ok(keys)) => self.entries.set_ticket_keys(keys),
+                _ => tracing::error!("the master process sent no keys for session tickets"),
+            },
             Message::Release { process } => {
                 for link in links {
                     let process = process as usize;

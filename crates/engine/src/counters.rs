@@ -39,6 +39,18 @@ counters! {
     ConnectionsClosed => "connections_closed",
     /// Connections refused at `connections_per_address_max`.
     ConnectionsRefusedAddress => "connections_refused_address",
+    /// TLS handshakes that were completed.
+    TlsHandshakes => "tls_handshakes",
+    /// Those of them that resumed a session.
+    TlsResumptions => "tls_resumptions",
+    /// TLS sessions that failed, in the handshake or later.
+    TlsFailures => "tls_failures",
+    /// Connections that spoke HTTP to a port for HTTPS (400).
+    TlsPlainHttp => "tls_plain_http",
+    /// Connections refused at `handshakes_max`.
+    HandshakesRefused => "handshakes_refused",
+    /// Connections that turned out to be HTTP/2's.
+    Http2Connections => "http2_connections",
     /// Times a worker stopped accepting at `connections_max`.
     ConnectionsMaxReached => "connections_max_reached",
     /// Requests refused at `buffered_bytes_max` (503).
@@ -61,10 +73,42 @@ counters! {
     BytesSent => "bytes_sent",
     /// Requests that broke a rule of the protocol (400, 501, 505 …).
     Violations => "violations",
+    /// Streams that the client reset.
+    StreamsReset => "streams_reset",
+    /// Streams above `concurrent_streams_max` (REFUSED_STREAM).
+    StreamsRefused => "streams_refused",
+    /// HTTP/2 connections ended because of `resets`: requests reset before they were answered.
+    FloodResets => "flood_resets",
+    /// HTTP/2 connections ended because of `provoked_resets`: requests that we had to reset.
+    FloodProvokedResets => "flood_provoked_resets",
+    /// HTTP/2 connections ended because of `refused_streams`.
+    FloodRefusedStreams => "flood_refused_streams",
+    /// HTTP/2 connections ended because of `refused_heads`.
+    FloodRefusedHeads => "flood_refused_heads",
+    /// HTTP/2 connections ended because of a field block of too many frames or bytes.
+    FloodFieldBlock => "flood_field_block",
+    /// HTTP/2 connections ended because of `settings`.
+    FloodSettings => "flood_settings",
+    /// HTTP/2 connections ended because of `pings`.
+    FloodPings => "flood_pings",
+    /// HTTP/2 connections ended because of `priorities`.
+    FloodPriorities => "flood_priorities",
+    /// HTTP/2 connections ended because of `window_updates`.
+    FloodWindowUpdates => "flood_window_updates",
+    /// HTTP/2 connections ended because of `empty_frames`.
+    FloodEmptyFrames => "flood_empty_frames",
+    /// HTTP/2 connections ended because of `tiny_data`.
+    FloodTinyData => "flood_tiny_data",
+    /// HTTP/2 connections ended because of `stray_frames`.
+    FloodStrayFrames => "flood_stray_frames",
+    /// HTTP/2 connections ended because too many of their responses stalled until `write_timeout`.
+    FloodStalls => "flood_stalls",
     /// Heads, targets or field counts over their limit (431, 414).
     HeadTooLarge => "head_too_large",
     /// Content over its limit (413).
     ContentTooLarge => "content_too_large",
+    /// `handshake_timeout` passed.
+    TimeoutHandshake => "timeout_handshake",
     /// `first_byte_timeout` passed.
     TimeoutFirstByte => "timeout_first_byte",
     /// `head_timeout` passed.

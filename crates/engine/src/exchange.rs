@@ -26,6 +26,8 @@ pub(crate) struct Slot<F> {
     waker: Waker,
     /// The connection this exchange belongs to; none while the slot is free.
     pub(crate) owner: Option<Token>,
+    /// In HTTP/2, the place of its stream in the connection's table.
+    pub(crate) stream: u32,
     /// Where content goes that the handler has not read yet.
     pub(crate) feed: Option<Arc<Feed>>,
     /// The streamed body of a response whose head has been sent.
@@ -97,6 +99,7 @@ impl<F: Future> Slots<F> {
             waker: Waker::from(Arc::clone(&signal)),
             signal,
             owner: None,
+            stream: 0,
             feed: None,
             body: None,
         });

@@ -60,6 +60,7 @@ mod service;
 mod session;
 mod start;
 mod systemd;
+pub mod tls;
 mod worker;
 
 pub use blocking::{BlockingError, blocking};
@@ -76,6 +77,7 @@ pub use process::is_worker_process;
 pub use request::{PeerAddr, Request};
 pub use response::{ContentType, Response};
 pub use service::Service;
-pub use start::{Engine, StartError, Summary};
+pub use start::{Engine, Listen, StartError, Summary};
+pub use tls::{Tls, TlsError, TlsInfo};
 
 pub use ajay_http::{FieldSection, InvalidField, KnownField, Limits, Method, StatusCode, Version};

@@ -145,6 +145,8 @@ pub(crate) struct Listener {
     pub(crate) local: Local,
     /// Somebody else keeps the socket when we end, and what we do to it is done to them.
     pub(crate) outlives_us: bool,
+    /// Which of the places to listen on this belongs to: what its connections speak.
+    pub(crate) entry: usize,
 }
 
 /// An address that is bound, with a listener for each worker.
@@ -152,12 +154,17 @@ pub(crate) type Listening = (ListenAddr, Vec<Listener>);
 
 impl Listener {
     /// A listening socket that another process of this server has made, with its address.
-    pub(crate) fn adopt(socket: OwnedFd, outlives_us: bool) -> io::Result<(ListenAddr, Listener)> {
+    pub(crate) fn adopt(
+        socket: OwnedFd,
+        outlives_us: bool,
+        entry: usize,
+    ) -> io::Result<(ListenAddr, Listener)> {
         let (address, local) = address_of(&SockRef::from(&socket))?;
         let listener = Listener {
             socket,
             local,
             outlives_us,
+            entry,
         };
         Ok((address, listener))
     }
@@ -301,6 +308,7 @@ fn listen_tcp(
             socket: socket.into(),
             local,
             outlives_us: false,
+            entry: 0,
         });
     }
     Ok((address, listeners))
@@ -352,6 +360,7 @@ fn listen_unix(path: &Path, workers: usize, options: &SocketOptions) -> io::Resu
                 socket: shared.try_clone()?,
                 local: Local::Unix,
                 outlives_us: false,
+                entry: 0,
             })
         })
         .collect()

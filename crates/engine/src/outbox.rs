@@ -55,6 +55,23 @@ impl Outbox {
         }
     }
 
+    /// All of it, piece by piece.
+    pub(crate) fn for_each(&self, mut see: impl FnMut(&[u8])) {
+        let mut from = 0;
+        for (at, data) in &self.shared {
+            see(&self.buffer[from..*at]);
+            see(data);
+            from = *at;
+        }
+        see(&self.buffer[from..]);
+    }
+
+    /// Puts these bytes in the place of all there is; their own place is empty then.
+    pub(crate) fn replace(&mut self, by: &mut Vec<u8>) {
+        self.clear();
+        std::mem::swap(&mut self.buffer, by);
+    }
+
     pub(crate) fn clear(&mut self) {
         self.buffer.clear();
         self.buffer.shrink_to(KEPT_BYTES_MAX);
@@ -150,6 +167,10 @@ impl Pending {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes
     }
 
     /// What would be free if this were dropped, at most.

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use ajay_http::{FieldSection, KnownField, Method, RequestHead, Version};
 
 use crate::content::Content;
 use crate::pool::{POOLED_BYTES_MAX, Pool};
+use crate::tls::TlsInfo;
 
 /// A request: head, content, and where it came from.
 ///
@@ -116,6 +118,17 @@ impl Request {
         self.parts().local
     }
 
+    /// Which of the places to listen on the connection came to, from 0 in the order in which they were
+    /// named.
+    pub fn listener(&self) -> usize {
+        self.parts().listener
+    }
+
+    /// What was agreed on with the client, if the connection speaks TLS.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.parts().tls.as_deref()
+    }
+
     /// The content, to be read piece by piece or collected.
     pub fn content(&mut self) -> &mut Content {
         &mut self.parts_mut().content
@@ -166,6 +179,8 @@ pub(crate) struct Parts {
     pub(crate) head: RequestHead,
     pub(crate) peer: PeerAddr,
     pub(crate) local: Option<SocketAddr>,
+    pub(crate) listener: usize,
+    pub(crate) tls: Option<Arc<TlsInfo>>,
     pub(crate) content: Content,
 }
 
@@ -189,6 +204,8 @@ impl Parts {
                 head: RequestHead::new(),
                 peer: *peer,
                 local: *local,
+                listener: 0,
+                tls: None,
                 content: Content::default(),
             }),
         }
@@ -197,6 +214,7 @@ impl Parts {
     /// Gives the block to this thread's pool; frees it where there is none any more.
     #[inline]
     pub(crate) fn recycle(mut self: Box<Self>) {
+        self.tls = None;
         if self.content.is_some() {
             self.content = Content::default();
         }

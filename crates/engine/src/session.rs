@@ -15,10 +15,13 @@
 //! Responses gather in the worker's outbox and leave in one send when the connection can do
 //! nothing more, or when the outbox is full.
 
+pub(crate) mod http2;
 pub(crate) mod input;
 mod output;
+pub(crate) mod tls;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::task::Poll;
 
 use crate::connection::{Close, Connection, Ending, Wait};
@@ -77,10 +80,15 @@ impl<'w, S: Service> Session<'w, S> {
 
     /// Does what can be done now.
     pub(crate) fn drive(&mut self) -> Outcome {
-        let outcome = self.run().and_then(|outcome| {
+        let outcome = match self.connection.http2 {
+            None => self.run(),
+            Some(_) => self.run_http2(),
+        };
+        let outcome = outcome.and_then(|outcome| {
             // The socket was full a moment ago. Trying again might succeed now, and then no event
             // would come to go on with what waited for it.
-            if self.connection.pending.is_some() && self.cx.outbox.is_empty() {
+            let has_new = !self.cx.outbox.is_empty() || !self.cx.sealed.is_empty();
+            if self.connection.pending.is_some() && !has_new {
                 return Ok(Outcome::Wait);
             }
             // What the last step wrote leaves here: once, for everything in the turn.
@@ -101,6 +109,9 @@ impl<'w, S: Service> Session<'w, S> {
 
     fn run(&mut self) -> Result<Outcome, Close> {
         loop {
+            if self.connection.http2.is_some() {
+                return self.run_http2();
+            }
             if self.connection.broken {
                 return Err(self.cut());
             }
@@ -129,14 +140,18 @@ impl<'w, S: Service> Session<'w, S> {
 
     /// Called when all output has left: carries out an end that waited for it.
     fn after_output(&mut self, outcome: Outcome) -> Result<Outcome, Close> {
-        match self.connection.ending {
-            Ending::Open | Ending::Lingering => Ok(outcome),
-            Ending::CloseAfterOutput => Err(Close::Plain),
-            Ending::LingerAfterOutput => {
-                self.begin_lingering()?;
-                self.linger()
-            }
+        if matches!(self.connection.ending, Ending::Open | Ending::Lingering) {
+            return Ok(outcome);
         }
+        // The peer shall know that nothing was cut off.
+        if self.close_tls() && !self.flush()? {
+            return Ok(Outcome::Wait);
+        }
+        if self.connection.ending == Ending::CloseAfterOutput {
+            return Err(Close::Plain);
+        }
+        self.begin_lingering()?;
+        self.linger()
     }
 
     /// Drives a handler or a streamed response. True when that made a difference.
@@ -181,6 +196,17 @@ impl<'w, S: Service> Session<'w, S> {
         }
 
         let slot = self.slots.acquire(self.connection.token);
+        self.fill_content(slot, &mut parts, content);
+        self.connection.exchange = Some(slot);
+        match self.first_poll(slot, parts) {
+            Poll::Ready(response) => self.respond(slot, response),
+            Poll::Pending => self.continue_if_awaited(slot),
+        }
+    }
+
+    /// Gives a request its content, and its slot the feed where there is more to come.
+    #[inline]
+    fn fill_content(&mut self, slot: u32, parts: &mut Parts, content: InitialContent) {
         let max = self.cx.config.connections.content_collected_bytes_max;
         match content {
             InitialContent::None => parts.content.renew(max),
@@ -189,8 +215,9 @@ impl<'w, S: Service> Session<'w, S> {
             }
             InitialContent::Begun(data) => {
                 let buffer = self.cx.config.connections.content_buffer_bytes_max;
+                let has_window = self.connection.http2.is_some();
                 let place = self.slots.get(slot);
-                let feed = Feed::new(place.signal(), buffer, self.cx.held.clone());
+                let feed = Feed::new(place.signal(), buffer, has_window, self.cx.held.clone());
                 if !data.is_empty() {
                     feed.push(&data);
                 }
@@ -198,21 +225,22 @@ impl<'w, S: Service> Session<'w, S> {
                 parts.content = Content::fed(feed, max);
             }
         }
-        self.connection.exchange = Some(slot);
+    }
+
+    /// Calls the service with a request, and polls the handler for the first time.
+    #[inline]
+    fn first_poll(&mut self, slot: u32, mut parts: Box<Parts>) -> Poll<Response> {
+        if let Some(tls) = &self.connection.tls {
+            parts.tls.clone_from(&tls.info);
+        }
+        parts.listener = self.connection.entry as usize;
         let request = Request::new(parts);
         let (service, place) = (self.service, self.slots.get(slot));
         let first_poll = catch_unwind(AssertUnwindSafe(|| {
             place.begin(service.call(request));
             place.poll()
         }));
-        match first_poll {
-            Ok(Poll::Ready(response)) => self.respond(slot, response),
-            Ok(Poll::Pending) => self.continue_if_awaited(slot),
-            Err(_) => {
-                let response = self.handler_panicked(slot);
-                self.respond(slot, response);
-            }
-        }
+        first_poll.unwrap_or_else(|_| Poll::Ready(self.handler_panicked(slot)))
     }
 
     fn is_last_request(&self) -> bool {
@@ -291,6 +319,11 @@ impl<'w, S: Service> Session<'w, S> {
     #[inline(always)]
     fn release(&mut self, slot: u32) {
         self.connection.exchange = None;
+        self.release_exchange(slot);
+    }
+
+    #[inline(always)]
+    fn release_exchange(&mut self, slot: u32) {
         if !self.slots.release_empty(slot) {
             self.release_full(slot);
         }
@@ -306,6 +339,13 @@ impl<'w, S: Service> Session<'w, S> {
 
     /// Gives back what the connection holds, before it is closed.
     pub(crate) fn abandon(&mut self) {
+        self.end_handshake();
+        self.abandon_exchanges();
+    }
+
+    /// Gives back what requests hold that are under way.
+    fn abandon_exchanges(&mut self) {
+        self.abandon_streams();
         if let Some(slot) = self.connection.exchange {
             if self.slots.get(slot).is_running() {
                 self.cx.counters.count(Counter::HandlersCancelled);
@@ -348,6 +388,13 @@ impl<'w, S: Service> Session<'w, S> {
     /// otherwise.
     pub(crate) fn timed_out(&mut self, counter: Counter) -> Outcome {
         let wait = self.connection.clock.wait();
+        if wait == Wait::Handshake {
+            self.cx.counters.count(counter);
+            return Outcome::Close(Close::Plain);
+        }
+        if self.connection.http2.is_some() {
+            return self.http2_timed_out(wait, counter);
+        }
         if wait == Wait::Idle && self.cx.draining {
             // A request may have come in the last moment; it is answered.
             self.connection.readable = true;
@@ -363,9 +410,12 @@ impl<'w, S: Service> Session<'w, S> {
             tracing::debug!(peer = %self.connection.peer, deadline = counter.name(), "timed out");
         }
         match wait {
-            Wait::Nothing | Wait::FirstByte | Wait::Idle | Wait::Linger => {
-                Outcome::Close(Close::Plain)
-            }
+            Wait::Nothing
+            | Wait::FirstByte
+            | Wait::Idle
+            | Wait::Linger
+            | Wait::Streams
+            | Wait::Handshake => Outcome::Close(Close::Plain),
             Wait::Write => Outcome::Close(Close::Reset),
             Wait::Head => {
                 self.refuse(StatusCode::REQUEST_TIMEOUT);
@@ -395,10 +445,15 @@ impl<'w, S: Service> Session<'w, S> {
     /// Starts or goes on with the deadline that fits what the connection waits for now.
     fn set_clock(&mut self) {
         let now = self.cx.now;
-        let wait = if self.connection.ending == Ending::Lingering {
+        let is_handshaking = self.connection.is_handshaking();
+        let wait = if is_handshaking && self.connection.ending == Ending::Open {
+            Wait::Handshake
+        } else if self.connection.ending == Ending::Lingering {
             Wait::Linger
         } else if self.connection.pending.is_some() {
             Wait::Write
+        } else if self.connection.http2.is_some() {
+            self.http2_wait()
         } else {
             match self.connection.exchange {
                 Some(slot) => self.exchange_wait(slot),

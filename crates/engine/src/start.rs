@@ -25,11 +25,28 @@ use crate::privileges::{Identity, UserError};
 use crate::process::{Channel, Master, Message, Setup, claim_channel};
 use crate::service::Service;
 use crate::systemd::Notifier;
+use crate::tls::{Entries, Tls, TlsError};
 use crate::worker::{Ended, Worker};
+
+/// A place to listen on, and what is spoken there.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// Where.
+    pub address: ListenAddr,
+    /// TLS; none is cleartext.
+    pub tls: Option<Tls>,
+}
+
+impl From<ListenAddr> for Listen {
+    fn from(address: ListenAddr) -> Listen {
+        Listen { address, tls: None }
+    }
+}
 
 /// Listeners that are bound, for workers that have not started.
 pub struct Engine {
     config: Arc<Config>,
+    entries: Arc<Entries>,
     /// Whom to run as, if not as who we are.
     identity: Option<Identity>,
     /// One list for each worker: of this process, or of all processes in the master.
@@ -48,6 +65,8 @@ pub enum StartError {
     Bind(BindError),
     /// No address to listen on was given.
     NoAddress,
+    /// A listener cannot speak TLS.
+    Tls(TlsError),
     /// The process cannot run as [`Config::user`].
     User(UserError),
     /// A thread, runtime or epoll instance could not be made.
@@ -71,6 +90,7 @@ impl fmt::Display for StartError {
         match self {
             StartError::Bind(error) => error.fmt(f),
             StartError::NoAddress => f.write_str("no address to listen on was given"),
+            StartError::Tls(error) => error.fmt(f),
             StartError::User(error) => error.fmt(f),
             StartError::System { what, error } => write!(f, "{what} failed: {error}"),
             StartError::WorkerPanicked => f.write_str("a worker thread panicked"),
@@ -85,6 +105,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StartError::Bind(error) => Some(error),
+            StartError::Tls(error) => Some(error),
             StartError::User(error) => Some(error),
             StartError::System { error, .. } => Some(error),
             StartError::NoAddress
@@ -97,6 +118,12 @@ impl std::error::Error for StartError {
 impl From<BindError> for StartError {
     fn from(error: BindError) -> StartError {
         StartError::Bind(error)
+    }
+}
+
+impl From<TlsError> for StartError {
+    fn from(error: TlsError) -> StartError {
+        StartError::Tls(error)
     }
 }
 
@@ -124,11 +151,13 @@ impl Engine {
     ///
     /// # Errors
     /// [`StartError::Bind`] names the address that cannot be had; none stays bound.
+    /// [`StartError::Tls`] says what is wrong with a certificate, a key or another setting.
     /// [`StartError::User`] says why the process could not run as [`Config::user`].
-    pub fn bind(config: Config, addresses: &[ListenAddr]) -> Result<Engine, StartError> {
-        if addresses.is_empty() {
+    pub fn bind(config: Config, places: &[Listen]) -> Result<Engine, StartError> {
+        if places.is_empty() {
             return Err(StartError::NoAddress);
         }
+        let entries = Arc::new(Entries::prepare(places.iter().map(|at| at.tls.as_ref()))?);
         let user = config.user.as_deref();
         let identity = user.map(Identity::resolve).transpose()?;
         let processes = config.processes.count();
@@ -138,7 +167,7 @@ impl Engine {
             if let Some(channel) = channel {
                 let setup = Setup::receive(channel);
                 let setup = setup.map_err(system("joining the master process"))?;
-                return Engine::in_child(config, identity, setup);
+                return Engine::in_child(config, entries, identity, setup);
             }
         }
         let shape = Shape {
@@ -153,7 +182,7 @@ impl Engine {
             what: "making the shared mapping",
             error,
         })?;
-        let (bound, listeners) = listen_on(addresses, &config, shape.workers())?;
+        let (bound, listeners) = listen_on(places, &config, shape.workers())?;
         let control = if processes > 1 {
             Control::Master(Orders::default())
         } else {
@@ -161,6 +190,7 @@ impl Engine {
         };
         Ok(Engine {
             config: Arc::new(config),
+            entries,
             identity,
             listeners,
             process: 0,
@@ -173,8 +203,9 @@ impl Engine {
 
     fn in_child(
         config: Config,
+        entries: Arc<Entries>,
         identity: Option<Identity>,
-        setup: Setup,
+        mut setup: Setup,
     ) -> Result<Engine, StartError> {
         let system = |error| StartError::System {
             what: "joining the master process",
@@ -184,10 +215,14 @@ impl Engine {
             links: links(&setup.mapping, setup.process),
             master: setup.channel.try_clone().map_err(system)?,
         };
+        if let Some(keys) = setup.ticket_keys.take() {
+            entries.set_ticket_keys(keys);
+        }
         // The master tells how far the server is.
         let notifier = Notifier::silent();
         Ok(Engine {
             config: Arc::new(config),
+            entries,
             identity,
             listeners: setup.listeners,
             process: setup.process,
@@ -201,6 +236,13 @@ impl Engine {
     /// Where the engine listens; a port that was given as 0 is the one the system chose.
     pub fn local_addrs(&self) -> &[ListenAddr] {
         &self.handle.shared.addresses
+    }
+
+    /// Whether TLS is spoken at the address that has this place in
+    /// [`local_addrs`](Engine::local_addrs).
+    pub fn speaks_tls(&self, place: usize) -> bool {
+        let listener = self.listeners.first().and_then(|all| all.get(place));
+        listener.is_some_and(|listener| self.entries.tls(listener.entry).is_some())
     }
 
     /// A handle to stop the engine and to read its counters.
@@ -227,16 +269,21 @@ impl Engine {
     {
         let Engine {
             config,
+            entries,
             identity,
             listeners,
             process,
             master,
             handle,
         } = self;
+        if master.is_none() {
+            entries.warn_of_expiry();
+        }
         let shared = &handle.shared;
         let connections_cut = if let Control::Master(_) = shared.control {
             // It stays who it is: it opens what only that one may open.
-            let master = Master::new(Arc::clone(&config), Arc::clone(shared), listeners);
+            let (config, shared) = (Arc::clone(&config), Arc::clone(shared));
+            let master = Master::new(config, entries, shared, listeners);
             master.run(signals)
         } else {
             // Before any thread of ours exists: capabilities are inherited.
@@ -248,6 +295,7 @@ impl Engine {
             }
             let workers = Workers {
                 config: &config,
+                entries: &entries,
                 process,
                 master: master.as_ref(),
                 handle: &handle,
@@ -281,14 +329,14 @@ fn links(mapping: &Arc<Mapping>, process: usize) -> Vec<Arc<Link>> {
 
 /// Binds all addresses for so many workers; none stays bound when one cannot be.
 fn listen_on(
-    addresses: &[ListenAddr],
+    places: &[Listen],
     config: &Config,
     workers: usize,
 ) -> Result<(Vec<ListenAddr>, Vec<Vec<Listener>>), StartError> {
     let mut per_worker: Vec<Vec<Listener>> = (0..workers).map(|_| Vec::new()).collect();
-    let mut bound = Vec::with_capacity(addresses.len());
-    for address in addresses {
-        let listening = match listen(address, workers, &config.sockets) {
+    let mut bound = Vec::with_capacity(places.len());
+    for (entry, place) in places.iter().enumerate() {
+        let listening = match listen(&place.address, workers, &config.sockets) {
             Ok(listening) => listening,
             Err(error) => {
                 remove_socket_files(&bound);
@@ -298,7 +346,7 @@ fn listen_on(
         for (address, listeners) in listening {
             bound.push(address);
             for (list, listener) in per_worker.iter_mut().zip(listeners) {
-                list.push(listener);
+                list.push(Listener { entry, ..listener });
             }
         }
     }
@@ -313,6 +361,7 @@ fn connections_max(config: &Config) -> usize {
 /// The workers of one process.
 struct Workers<'a> {
     config: &'a Arc<Config>,
+    entries: &'a Arc<Entries>,
     process: usize,
     master: Option<&'a Channel>,
     handle: &'a Handle,
@@ -336,7 +385,7 @@ impl Workers<'_> {
         let mapping = &shared.mapping;
         let admission = Admission::new(connections_max, per_address_max, mapping, self.process);
         let admission = Arc::new(admission);
-        let _watch = Watch::start(shared, self.config, signals)?;
+        let _watch = Watch::start(shared, self.config, self.entries, signals)?;
         tracing::info!(
             process = self.process,
             workers = listeners.len(),
@@ -361,6 +410,7 @@ impl Workers<'_> {
                 let start = WorkerStart {
                     number,
                     config: Arc::clone(self.config),
+                    entries: Arc::clone(self.entries),
                     link: Arc::clone(&shared.control.links()[thread]),
                     admission: Arc::clone(&admission),
                     pool: Arc::clone(&pool),
@@ -425,6 +475,7 @@ impl Started<'_> {
 struct WorkerStart {
     number: usize,
     config: Arc<Config>,
+    entries: Arc<Entries>,
     link: Arc<Link>,
     admission: Arc<Admission>,
     pool: Arc<blocking::Pool>,
@@ -455,6 +506,7 @@ impl WorkerStart {
             let service = make_service(self.number);
             let worker = Worker::new(
                 self.config,
+                self.entries,
                 self.link,
                 self.admission,
                 self.listeners,

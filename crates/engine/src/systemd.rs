@@ -179,6 +179,7 @@ fn listeners_on(
             socket: descriptor.try_clone()?,
             local,
             outlives_us: true,
+            entry: 0,
         })
     };
     let listeners = (0..workers).map(listener).collect::<io::Result<_>>()?;

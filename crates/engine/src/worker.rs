@@ -28,7 +28,7 @@ use tokio::time::Sleep;
 
 use crate::accept::{ACCEPTS_PER_TURN, Accepted, Acceptor, Attempt};
 use crate::admission::Admission;
-use crate::connection::{Close, Connection, Ending, Starving, WaitLimits};
+use crate::connection::{Close, Connection, Ending, Starving, Wait, WaitLimits};
 use crate::counters::Counter;
 use crate::deadline::{DueList, TICK, Tick, Wheel, ticks};
 use crate::exchange::Slots;
@@ -40,13 +40,17 @@ use crate::outbox::Outbox;
 use crate::reactor::{EventFlags, Reactor, Token};
 use crate::service::Service;
 use crate::session::input::DISCARD_BYTES_PER_TICK;
+use crate::session::tls::Tls;
 use crate::session::{Outcome, Session};
+use crate::tls::Entries;
 use crate::{Config, FieldSection};
 
 /// What a worker has at hand for every connection, whatever the service.
 pub(crate) struct Context {
     pub(crate) config: Arc<Config>,
+    pub(crate) entries: Arc<Entries>,
     pub(crate) core_config: ajay_h1::Config,
+    pub(crate) http2_config: ajay_h2::Config,
     pub(crate) counters: SlotRef,
     pub(crate) waits: WaitLimits,
     /// The present, in ticks; moves once a turn.
@@ -61,6 +65,12 @@ pub(crate) struct Context {
     /// Where sockets are read into: one buffer, always warm, for all connections.
     pub(crate) scratch: Vec<u8>,
     pub(crate) outbox: Outbox,
+    /// Records of TLS that are to be sent; empty between connections.
+    pub(crate) sealed: Vec<u8>,
+    /// Plaintext of TLS on its way; kept for its memory.
+    pub(crate) plain: Vec<u8>,
+    /// TLS handshakes that are not complete.
+    pub(crate) handshakes: usize,
     /// What is held for all connections.
     pub(crate) held: Held,
     /// What may still be thrown away in this tick: for lingering connections, and of content in tiny
@@ -68,6 +78,13 @@ pub(crate) struct Context {
     pub(crate) discard_bytes: usize,
     /// `Retry-After`, for requests that are refused because there is too much to do.
     pub(crate) retry_later: FieldSection,
+}
+
+impl Context {
+    /// The present, in milliseconds since the worker started.
+    pub(crate) fn millis(&self) -> u64 {
+        self.micros / 1000
+    }
 }
 
 /// One read takes at most this much. Larger reads make uploads cheaper, up to about here.
@@ -126,6 +143,7 @@ pub(crate) struct Worker<S: Service> {
     starved: Vec<Token>,
     /// Emptied in every turn; kept for their memory.
     woken: Vec<u32>,
+    woken_http2: Vec<Token>,
     expired: Vec<u32>,
     /// Connections whose deadlines may have passed.
     due: DueList,
@@ -147,6 +165,7 @@ impl<S: Service> Worker<S> {
     /// Must be called inside the worker's tokio runtime.
     pub(crate) fn new(
         config: Arc<Config>,
+        entries: Arc<Entries>,
         link: Arc<Link>,
         admission: Arc<Admission>,
         listeners: Vec<Listener>,
@@ -161,9 +180,11 @@ impl<S: Service> Worker<S> {
             core_config: ajay_h1::Config {
                 limits: config.limits,
             },
+            http2_config: config.http2.core(&config.limits),
             waits: WaitLimits::new(&config.deadlines),
             counters: link.counters.clone(),
             config,
+            entries,
             now: 0,
             micros: 0,
             date: [0; 29],
@@ -171,6 +192,9 @@ impl<S: Service> Worker<S> {
             draining: false,
             scratch: vec![0; SCRATCH_BYTES],
             outbox: Outbox::default(),
+            sealed: Vec::new(),
+            plain: Vec::new(),
+            handshakes: 0,
             held: Held::default(),
             discard_bytes: DISCARD_BYTES_PER_TICK,
             retry_later: retry_later(),
@@ -197,6 +221,7 @@ impl<S: Service> Worker<S> {
             next_tick: Vec::new(),
             starved: Vec::new(),
             woken: Vec::with_capacity(LIST_LEN),
+            woken_http2: Vec::new(),
             expired: Vec::with_capacity(LIST_LEN),
             due: DueList::default(),
         };
@@ -384,7 +409,11 @@ impl<S: Service> Worker<S> {
                 continue;
             };
             connection.tell_to_go(self.cx.now);
-            self.put_back(connection);
+            match connection.http2 {
+                // Its client has to be told, and does not wait for a response to be so.
+                Some(_) => self.drive(connection),
+                None => self.put_back(connection),
+            }
         }
     }
 
@@ -438,7 +467,7 @@ impl<S: Service> Worker<S> {
             // nobody to go to.
             connection.readable = true;
             connection.read_closed = true;
-            connection.broken = connection.exchange.is_some();
+            connection.broken = connection.is_serving();
         } else if flags == EventFlags::OUT && connection.pending.is_none() {
             // A new socket is writable, which is no news.
             self.put_back(connection);
@@ -479,6 +508,7 @@ impl<S: Service> Worker<S> {
             socket,
             peer,
             local,
+            entry,
             is_counted,
         } = accepted;
         self.cx.counters.count(Counter::ConnectionsAccepted);
@@ -498,8 +528,14 @@ impl<S: Service> Worker<S> {
         };
         let mut connection = Box::new(Connection::new(socket, token, peer, local, self.cx.now));
         connection.is_counted = is_counted;
+        connection.entry = entry as u32;
+        connection.is_settled = !self.cx.config.http2.cleartext;
         if self.cx.draining {
             connection.tell_to_go(self.cx.now);
+        }
+        if self.cx.entries.tls(entry).is_some() && !self.begin_tls(&mut connection, entry) {
+            self.close(connection, Close::Plain);
+            return;
         }
         if let Err(error) = self.reactor.register(&connection.socket, token) {
             tracing::warn!(%error, "cannot watch a connection");
@@ -509,6 +545,29 @@ impl<S: Service> Worker<S> {
         self.put_back(connection);
     }
 
+    /// Makes a connection speak TLS, unless there are too many that begin to.
+    fn begin_tls(&mut self, connection: &mut Connection, entry: usize) -> bool {
+        let Some(config) = self.cx.entries.tls(entry) else {
+            return true;
+        };
+        if self.cx.handshakes >= self.cx.config.connections.handshakes_max {
+            self.cx.counters.count(Counter::HandshakesRefused);
+            return false;
+        }
+        match ajay_tls::Session::new(config) {
+            Ok(session) => {
+                self.cx.handshakes += 1;
+                connection.tls = Some(Box::new(Tls::new(session)));
+                connection.clock.restart(Wait::Handshake, self.cx.now);
+                true
+            }
+            Err(failure) => {
+                tracing::error!(%failure, "cannot begin a TLS session");
+                false
+            }
+        }
+    }
+
     fn drive_woken(&mut self) {
         let mut woken = std::mem::take(&mut self.woken);
         self.link.queue.take(&mut woken);
@@ -516,12 +575,32 @@ impl<S: Service> Worker<S> {
             let Some(token) = self.slots.woken(slot) else {
                 continue;
             };
-            if let Some(mut connection) = self.take_if(token) {
+            let Some(mut connection) = self.take_if(token) else {
+                continue;
+            };
+            if let Some(http2) = &mut connection.http2 {
+                // Driven below, once for all of its exchanges, so that they leave in one send.
+                http2.woken.push(slot);
+                if !std::mem::replace(&mut http2.is_listed, true) {
+                    self.woken_http2.push(token);
+                }
+                self.put_back(connection);
+            } else {
                 connection.woken = true;
                 self.drive(connection);
             }
         }
         self.woken = woken;
+        let mut listed = std::mem::take(&mut self.woken_http2);
+        for token in listed.drain(..) {
+            if let Some(mut connection) = self.take_if(token) {
+                if let Some(http2) = &mut connection.http2 {
+                    http2.is_listed = false;
+                }
+                self.drive(connection);
+            }
+        }
+        self.woken_http2 = listed;
     }
 
     fn since_turn_began(&self) -> Duration {
@@ -644,10 +723,15 @@ impl<S: Service> Worker<S> {
     }
 
     fn close(&mut self, mut connection: Box<Connection>, how: Close) {
-        self.session(&mut connection).abandon();
+        let mut session = self.session(&mut connection);
+        session.abandon();
+        if how == Close::Plain {
+            session.say_goodbye();
+        }
         self.cx.held.replace(&mut connection.held, 0);
         // What was written for a connection that is cut goes to nobody.
         self.cx.outbox.clear();
+        self.cx.sealed.clear();
         let index = connection.token.index;
         self.wheel.remove(index);
         self.free.push(index);

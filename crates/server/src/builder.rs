@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ajay_engine::config::{Config, Processes, Threads};
-use ajay_engine::{Engine, Handle, ListenAddr, Summary};
+use ajay_engine::{Engine, Handle, Listen, ListenAddr, Summary, Tls};
 
+use crate::redirect::Redirects;
 use crate::{Error, Handler, Result};
 
 /// A server whose listeners are bound and whose handler is not running yet.
@@ -14,6 +15,7 @@ use crate::{Error, Handler, Result};
 /// Dropping it closes the listeners.
 pub struct Server {
     engine: Engine,
+    redirects: Redirects,
     signals: bool,
 }
 
@@ -36,6 +38,12 @@ impl Server {
     /// Where the server listens; a port given as 0 is the one the system chose.
     pub fn local_addrs(&self) -> &[ListenAddr] {
         self.engine.local_addrs()
+    }
+
+    /// Whether TLS is spoken at the address that has this place in
+    /// [`local_addrs`](Server::local_addrs).
+    pub fn speaks_tls(&self, place: usize) -> bool {
+        self.engine.speaks_tls(place)
     }
 
     /// A handle to stop the server and to read its counters, from any thread.
@@ -74,10 +82,27 @@ impl Server {
         H: Handler,
         F: Fn(usize) -> H + Send + Sync,
     {
-        let summary = self.engine.run(self.signals, |number| {
-            let handler = Rc::new(make(number));
-            move |request| handler.call(request)
-        })?;
+        let handler = |number| Rc::new(make(number));
+        let summary = if self.redirects.is_empty() {
+            self.engine.run(self.signals, |number| {
+                let handler = handler(number);
+                move |request| handler.call(request)
+            })?
+        } else {
+            self.engine.run(self.signals, |number| {
+                let (handler, redirects) = (handler(number), self.redirects.clone());
+                move |request| {
+                    let redirect = redirects.answer(&request);
+                    let handler = Rc::clone(&handler);
+                    async move {
+                        match redirect {
+                            Some(response) => response,
+                            None => handler.call(request).await,
+                        }
+                    }
+                }
+            })?
+        };
         Ok(summary)
     }
 }
@@ -136,7 +161,11 @@ impl IntoListenAddr for ListenAddr {
 #[derive(Clone, Debug)]
 pub struct Builder {
     config: Config,
-    addresses: Vec<ListenAddr>,
+    places: Vec<Listen>,
+    /// For each of them, where its clients are sent on to, if they are.
+    redirects: Vec<Option<u16>>,
+    /// What an address speaks was said before there was one.
+    has_lost_setting: bool,
     signals: bool,
 }
 
@@ -151,7 +180,9 @@ impl Builder {
     pub fn new() -> Builder {
         Builder {
             config: Config::default(),
-            addresses: Vec::new(),
+            places: Vec::new(),
+            redirects: Vec::new(),
+            has_lost_setting: false,
             signals: true,
         }
     }
@@ -161,19 +192,73 @@ impl Builder {
     /// # Errors
     /// When the text is not an address.
     pub fn listen(mut self, address: impl IntoListenAddr) -> Result<Builder> {
-        self.addresses.push(address.into_listen_addr()?);
+        self.places.push(address.into_listen_addr()?.into());
+        self.redirects.push(None);
         Ok(self)
+    }
+
+    /// The address that was named last speaks TLS: HTTP/2 and HTTP/1.1, as its clients choose.
+    ///
+    /// ```no_run
+    /// # use ajayserver::{Request, Server, Tls};
+    /// # fn main() -> ajayserver::Result<()> {
+    /// Server::builder()
+    ///     .listen(":80")?
+    ///     .listen(":443")?
+    ///     .tls(Tls::files("chain.pem", "key.pem"))
+    ///     .bind()?
+    ///     .run(async |request: Request| request.path().to_owned())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Builder {
+        match self.places.last_mut() {
+            Some(place) => place.tls = Some(tls),
+            None => self.has_lost_setting = true,
+        }
+        self
+    }
+
+    /// The address that was named last sends all its clients on to HTTPS at this port, with the same
+    /// host and target: 308 (RFC 9110 §15.4.9), or 400 where the request names no host. The handler does
+    /// not see these requests.
+    ///
+    /// ```no_run
+    /// # use ajayserver::{Request, Server, Tls};
+    /// # fn main() -> ajayserver::Result<()> {
+    /// Server::builder()
+    ///     .listen(":80")?
+    ///     .redirect_to_https(443)
+    ///     .listen(":443")?
+    ///     .tls(Tls::files("chain.pem", "key.pem"))
+    ///     .bind()?
+    ///     .run(async |request: Request| request.path().to_owned())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn redirect_to_https(mut self, port: u16) -> Builder {
+        match self.redirects.last_mut() {
+            Some(redirect) => *redirect = Some(port),
+            None => self.has_lost_setting = true,
+        }
+        self
     }
 
     /// Binds the addresses.
     ///
     /// # Errors
-    /// When there is none, or one cannot be listened on, or [`user`](Builder::user) is unknown or
+    /// When there is none, or one cannot be listened on; when a certificate or key is no good, or
+    /// [`tls`](Builder::tls) or [`redirect_to_https`](Builder::redirect_to_https) came before any address; when [`user`](Builder::user) is unknown or
     /// may not be assumed.
     pub fn bind(self) -> Result<Server> {
-        let engine = Engine::bind(self.config, &self.addresses)?;
+        if self.has_lost_setting {
+            let message = "TLS or a redirect was set before the address that it is for";
+            return Err(Error::address(message.to_owned()));
+        }
+        let engine = Engine::bind(self.config, &self.places)?;
         Ok(Server {
             engine,
+            redirects: Redirects::new(self.redirects),
             signals: self.signals,
         })
     }
@@ -286,6 +371,8 @@ setters! {
     /// Open connections from one IPv4 address or IPv6 /64 network, in all processes; one more is
     /// answered 503. Default: none.
     connections.connections_per_address_max => connections_per_address_max: ?usize;
+    /// TLS handshakes of one worker at a time; one more connection is closed. Default: 4096.
+    connections.handshakes_max => handshakes_max: usize;
     /// Requests on one connection, the last with `Connection: close`. Default: none.
     connections.requests_per_connection_max => requests_per_connection_max: ?u32;
     /// Bytes that a worker holds for all its connections; above it requests are answered 503.
@@ -298,6 +385,13 @@ setters! {
     /// Bytes of unread content thrown away to keep a connection. Default: 256 KiB.
     connections.content_discarded_bytes_max => content_discarded_bytes_max: u64;
 
+    /// HTTP/2 on cleartext connections, for clients that begin with it. Default: on.
+    http2.cleartext => http2_cleartext: bool;
+    /// Streams of an HTTP/2 connection at once; one more is reset with REFUSED_STREAM. Default: 100.
+    http2.concurrent_streams_max => concurrent_streams_max: u32;
+
+    /// From accept to the end of the TLS handshake; silent close. Default: 10 s.
+    deadlines.handshake_timeout => handshake_timeout: ?Duration;
     /// From accept to the first byte; silent close. Default: 10 s.
     deadlines.first_byte_timeout => first_byte_timeout: ?Duration;
     /// From a head's first byte to its last; 408. Default: 10 s.

@@ -29,12 +29,13 @@ mod builder;
 mod error;
 mod handler;
 mod into_response;
+mod redirect;
 
 pub use ajay_engine::{
     BlockingError, Body, BodyWriter, BoxError, Content, ContentError, ContentType, Counter,
     CountersSnapshot, FieldSection, Handle, HistogramSnapshot, InvalidField, KnownField,
     ListenAddr, Method, Observer, PeerAddr, Request, Response, StatusCode, StreamClosed, Summary,
-    Version, blocking, is_worker_process,
+    Tls, TlsInfo, Version, blocking, is_worker_process, tls,
 };
 pub use builder::{Builder, IntoListenAddr, Server};
 pub use error::{Error, Result};

@@ -31,7 +31,7 @@ impl Rig {
             generation: 0,
         });
         let held = Held::default();
-        let feed = Feed::new(slots.get(slot).signal(), 10, held.clone());
+        let feed = Feed::new(slots.get(slot).signal(), 10, false, held.clone());
         let content = Content::fed(Arc::clone(&feed), MAX);
         Rig {
             feed,
@@ -174,7 +174,7 @@ fn collecting_is_bounded_by_the_byte() {
         let mut rig = Rig::new();
         pieces
             .iter()
-            .for_each(|len| rig.feed.push(&vec![b'x'; *len]));
+            .for_each(|len| assert!(rig.feed.push(&vec![b'x'; *len])));
         rig.feed.end(Ok(()), None);
         let collected = poll(rig.content.collect()).map_ok(|bytes| bytes.len());
         assert_eq!(collected, Poll::Ready(expected), "{pieces:?}");

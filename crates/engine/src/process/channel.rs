@@ -26,18 +26,24 @@ pub(crate) enum Message {
         addresses: u32,
     },
     /// Sockets of one worker, for the addresses from this one on; whether they were passed to the
-    /// master and outlive the server.
+    /// master and outlive the server, and what their connections speak ([`Listener::entry`]).
+    ///
+    /// [`Listener::entry`]: crate::listener::Listener::entry
     Sockets {
         thread: u32,
         address: u32,
+        entry: u32,
         outlive_us: bool,
     },
+    /// The keys of session tickets, in a file.
+    TicketKeys,
     /// That was all.
     Run,
     /// Sockets of a worker of another process, to be served until [`Release`](Message::Release).
     Adopt {
         process: u32,
         thread: u32,
+        entry: u32,
         outlive_us: bool,
     },
     /// That process is back.
@@ -149,6 +155,11 @@ impl From<Channel> for OwnedFd {
     }
 }
 
+/// An entry, and whether its sockets outlive the server.
+fn kind(entry: u32, outlive_us: bool) -> u32 {
+    entry << 1 | u32::from(outlive_us)
+}
+
 impl Message {
     fn to_numbers(self) -> [u32; 4] {
         match self {
@@ -160,42 +171,46 @@ impl Message {
             Message::Sockets {
                 thread,
                 address,
+                entry,
                 outlive_us,
-            } => [2, thread, address, u32::from(outlive_us)],
+            } => [2, thread, address, kind(entry, outlive_us)],
             Message::Run => [3, 0, 0, 0],
             Message::Adopt {
                 process,
                 thread,
+                entry,
                 outlive_us,
-            } => [4, process, thread, u32::from(outlive_us)],
+            } => [4, process, thread, kind(entry, outlive_us)],
             Message::Release { process } => [5, process, 0, 0],
             Message::Command(command) => [6, command as u32, 0, 0],
             Message::Ready => [7, 0, 0, 0],
             Message::Ask(command) => [8, command as u32, 0, 0],
             Message::Signalled => [9, 0, 0, 0],
             Message::Ended { cut } => [10, cut, 0, 0],
+            Message::TicketKeys => [11, 0, 0, 0],
         }
     }
 
     fn from_numbers(numbers: [u32; 4]) -> Option<Message> {
         let command = |number: u32| Command::from_number(u8::try_from(number).ok()?);
-        let boolean = |number: u32| (number < 2).then_some(number == 1);
         Some(match numbers {
             [1, process, threads, addresses] => Message::Setup {
                 process,
                 threads,
                 addresses,
             },
-            [2, thread, address, flag] => Message::Sockets {
+            [2, thread, address, kind] => Message::Sockets {
                 thread,
                 address,
-                outlive_us: boolean(flag)?,
+                entry: kind >> 1,
+                outlive_us: kind & 1 == 1,
             },
             [3, 0, 0, 0] => Message::Run,
-            [4, process, thread, flag] => Message::Adopt {
+            [4, process, thread, kind] => Message::Adopt {
                 process,
                 thread,
-                outlive_us: boolean(flag)?,
+                entry: kind >> 1,
+                outlive_us: kind & 1 == 1,
             },
             [5, process, 0, 0] => Message::Release { process },
             [6, number, 0, 0] => Message::Command(command(number)?),
@@ -203,6 +218,7 @@ impl Message {
             [8, number, 0, 0] => Message::Ask(command(number)?),
             [9, 0, 0, 0] => Message::Signalled,
             [10, cut, 0, 0] => Message::Ended { cut },
+            [11, 0, 0, 0] => Message::TicketKeys,
             _ => return None,
         })
     }

@@ -5,6 +5,7 @@ use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use ajay_tls::TicketKeys;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{SocketType, sockopt};
 
@@ -12,6 +13,7 @@ use super::{Channel, MARKER, Message};
 use crate::inherit;
 use crate::listener::{ListenAddr, Listener};
 use crate::mapping::Mapping;
+use crate::tls::read_ticket_keys;
 
 /// What the master gave to this process.
 pub(crate) struct Setup {
@@ -22,6 +24,8 @@ pub(crate) struct Setup {
     pub(crate) addresses: Vec<ListenAddr>,
     /// One list for each worker.
     pub(crate) listeners: Vec<Vec<Listener>>,
+    /// The keys of session tickets, where some connections speak TLS.
+    pub(crate) ticket_keys: Option<TicketKeys>,
 }
 
 /// The number of our end of the channel, if this is a worker process. Found out once: a master that
@@ -103,6 +107,7 @@ impl Setup {
             return Err(unexpected(first));
         }
         let mut bound = Vec::new();
+        let mut ticket_keys = None;
         let mut listeners: Vec<Vec<Listener>> = (0..threads).map(|_| Vec::new()).collect();
         loop {
             let (message, sockets) = receive(&channel)?;
@@ -110,6 +115,7 @@ impl Setup {
                 Message::Sockets {
                     thread,
                     address,
+                    entry,
                     outlive_us,
                 } => {
                     let list = listeners.get_mut(thread as usize);
@@ -118,13 +124,21 @@ impl Setup {
                         return Err(unexpected(message));
                     }
                     for socket in sockets {
-                        let (address, listener) = Listener::adopt(socket, outlive_us)?;
+                        let (address, listener) =
+                            Listener::adopt(socket, outlive_us, entry as usize)?;
                         list.push(listener);
                         // The first worker's addresses are everybody's.
                         if thread == 0 {
                             bound.push(address);
                         }
                     }
+                }
+                Message::TicketKeys => {
+                    let file = sockets
+                        .into_iter()
+                        .next()
+                        .ok_or_else(|| unexpected(message))?;
+                    ticket_keys = Some(read_ticket_keys(file)?);
                 }
                 Message::Run => break,
                 other => return Err(unexpected(other)),
@@ -142,6 +156,7 @@ impl Setup {
             mapping,
             addresses: bound,
             listeners,
+            ticket_keys,
         })
     }
 }

@@ -37,9 +37,13 @@ use crate::handle::{Control, Shared};
 use crate::link::Command;
 use crate::listener::Listener;
 use crate::start::StartError;
+use crate::tls::Entries;
 
 pub(crate) struct Master {
     config: Arc<Config>,
+    entries: Arc<Entries>,
+    /// When the keys of session tickets are looked at, where there are any.
+    tickets_at: Option<Instant>,
     shared: Arc<Shared>,
     /// For each process, for each of its workers, a socket for each address.
     sockets: Vec<Vec<Vec<Listener>>>,
@@ -104,6 +108,9 @@ const RESTART_PAUSE_MAX: Duration = Duration::from_secs(10);
 /// When what could not be done is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often the age of the keys of session tickets is looked at.
+const TICKETS_PAUSE: Duration = Duration::from_secs(60);
+
 /// Processes end by themselves, with what a drain may take; after this much longer they are killed.
 const KILL_GRACE: Duration = Duration::from_secs(5);
 
@@ -115,6 +122,7 @@ impl Master {
     /// `listeners` has a list for each worker of each process.
     pub(crate) fn new(
         config: Arc<Config>,
+        entries: Arc<Entries>,
         shared: Arc<Shared>,
         listeners: Vec<Vec<Listener>>,
     ) -> Master {
@@ -123,6 +131,8 @@ impl Master {
         let mut of_one_process = || listeners.by_ref().take(shape.threads).collect();
         Master {
             config,
+            tickets_at: entries.is_any_tls().then(Instant::now),
+            entries,
             shared,
             sockets: (0..shape.processes).map(|_| of_one_process()).collect(),
             places: (0..shape.processes).map(|_| Place::default()).collect(),
@@ -444,7 +454,9 @@ impl Master {
     }
 
     fn start(&mut self, process: usize) -> io::Result<()> {
-        let child = spawn::start(process, &self.shared.mapping, &self.sockets[process])?;
+        let ticket_keys = self.entries.ticket_keys();
+        let sockets = &self.sockets[process];
+        let child = spawn::start(process, &self.shared.mapping, sockets, ticket_keys.as_ref())?;
         tracing::debug!(process, pid = child.pid.as_raw_pid(), "started a process");
         self.places[process].child = Some(child);
         self.places[process].restart_at = None;
@@ -467,7 +479,7 @@ impl Master {
             let close = (!self.sockets.is_empty()).then_some(ending.close_at);
             close.into_iter().chain([ending.kill_at])
         });
-        let due = places.chain(ending).min()?;
+        let due = places.chain(ending).chain(self.tickets_at).min()?;
         // What is still due although we have just looked is something that could not be done.
         let now = Instant::now();
         Some(if due <= now { now + RETRY_PAUSE } else { due })
@@ -492,8 +504,26 @@ impl Master {
             }
             return;
         }
+        if self.tickets_at.is_some_and(|at| at <= now) {
+            self.tickets_at = Some(now + TICKETS_PAUSE);
+            self.rotate_ticket_keys();
+        }
         for process in 0..self.places.len() {
             self.look_at_place(process, now);
+        }
+    }
+
+    /// Gives new keys to all processes, when it is time for them.
+    fn rotate_ticket_keys(&mut self) {
+        let Some(keys) = self.entries.rotate_ticket_keys() else {
+            return;
+        };
+        for (process, place) in self.places.iter().enumerate() {
+            if let Some(child) = &place.child
+                && let Err(error) = spawn::send_ticket_keys(&child.channel, &keys)
+            {
+                tracing::warn!(%error, process, "a process does not get new ticket keys");
+            }
         }
     }
 

@@ -12,10 +12,10 @@ use crate::connection::Starving;
 const BUDGET_BYTES: usize = 4096;
 
 /// So many pieces of content cost as much of a turn as a request does: chunks may have one byte each.
-const BUDGET_STEPS: u32 = 64;
+pub(super) const BUDGET_STEPS: u32 = 64;
 
 /// What a piece of content counts when it is thrown away, at least: about what it costs to find it.
-const PIECE_COST_BYTES: usize = 64;
+pub(super) const PIECE_COST_BYTES: usize = 64;
 
 /// A partial head begins with this much room; it grows by doubling up to its limit.
 const INBOX_BYTES_MIN: usize = 2048;
@@ -34,15 +34,19 @@ impl<S: Service> Session<'_, S> {
         if !self.connection.readable || self.connection.eof {
             return Ok(false);
         }
-        let received = if self.connection.inbox.is_empty() {
+        let received = if self.connection.tls.is_some() {
+            self.receive_tls()
+        } else if self.connection.inbox.is_empty() {
             self.receive_into_scratch()
         } else {
             self.receive_into_inbox()
         };
         match received {
             Ok(0) => self.end_of_input(),
+            Ok(_) if self.tls_has_ended() => self.end_of_input(),
             Ok(_) => {
-                let is_in_head = self.connection.core.reading() == Reading::Head;
+                let is_in_head = self.connection.http2.is_none()
+                    && self.connection.core.reading() == Reading::Head;
                 if is_in_head && self.connection.exchange.is_none() && self.holds_too_much() {
                     self.refuse_for_memory();
                 }
@@ -97,7 +101,7 @@ impl<S: Service> Session<'_, S> {
         Ok(received)
     }
 
-    fn count_received(&mut self, received: usize, room: usize) {
+    pub(super) fn count_received(&mut self, received: usize, room: usize) {
         self.budget = self.budget.saturating_sub((received / BUDGET_BYTES) as u32);
         self.cx
             .counters
@@ -110,7 +114,7 @@ impl<S: Service> Session<'_, S> {
     }
 
     /// True when some of what was left over could be used.
-    fn use_inbox(&mut self) -> bool {
+    pub(super) fn use_inbox(&mut self) -> bool {
         let mut inbox = std::mem::take(&mut self.connection.inbox);
         let used = self.use_input(&inbox);
         if used == inbox.len() {
@@ -123,7 +127,13 @@ impl<S: Service> Session<'_, S> {
     }
 
     /// Feeds the core and does what it says. Returns how many bytes are used up.
-    fn use_input(&mut self, input: &[u8]) -> usize {
+    pub(super) fn use_input(&mut self, input: &[u8]) -> usize {
+        if !self.connection.is_settled && !self.settle_protocol(input) {
+            return 0;
+        }
+        if self.connection.http2.is_some() {
+            return self.use_frames(input);
+        }
         let (mut used, mut steps) = (0, 0);
         while self.may_use_input() {
             steps += 1;
@@ -237,7 +247,7 @@ impl<S: Service> Session<'_, S> {
     }
 
     #[inline]
-    fn holds_too_much(&self) -> bool {
+    pub(super) fn holds_too_much(&self) -> bool {
         let bytes_max = self.cx.config.connections.buffered_bytes_max;
         self.cx.held.is_above(bytes_max)
     }
@@ -252,7 +262,8 @@ impl<S: Service> Session<'_, S> {
     /// The last byte of content filled the feed, so that its end had to wait. No other byte, and
     /// no event, will come to tell it.
     fn is_end_untold(&self) -> bool {
-        self.connection.core.content_remaining() == ContentRemaining::Known(0)
+        self.connection.http2.is_none()
+            && self.connection.core.content_remaining() == ContentRemaining::Known(0)
     }
 
     /// Takes the content that came with the head. Most content is small and all here: then the
@@ -374,6 +385,11 @@ impl<S: Service> Session<'_, S> {
         connection.eof = true;
         connection.read_closed = true;
         connection.readable = false;
+        if connection.http2.is_some() {
+            let unused = connection.inbox.len();
+            self.end_of_frames(unused);
+            return Ok(true);
+        }
         match connection.core.handle_eof(connection.inbox.len()) {
             EofEffect::Idle => {}
             EofEffect::InHead => self.cx.counters.count(Counter::EofInHead),

@@ -139,12 +139,12 @@ impl<S: Service> Session<'_, S> {
     }
 
     /// Whether somebody still reads the request's content, or may do so.
-    fn content_is_wanted(&mut self, slot: u32) -> bool {
+    pub(super) fn content_is_wanted(&mut self, slot: u32) -> bool {
         let feed = self.slots.get(slot).feed.as_ref();
         feed.is_some_and(|feed| feed.has_reader())
     }
 
-    fn count_response(&self, status: StatusCode) {
+    pub(super) fn count_response(&self, status: StatusCode) {
         self.cx.counters.count(match status.as_u16() {
             ..300 => Counter::ResponsesSuccess,
             300..400 => Counter::ResponsesRedirection,
@@ -268,6 +268,9 @@ impl<S: Service> Session<'_, S> {
 
     /// Sends what waits. True when nothing waits any more, false when the socket is full.
     pub(super) fn flush(&mut self) -> Result<bool, Close> {
+        if self.connection.tls.is_some() {
+            self.seal();
+        }
         let Connection {
             socket, pending, ..
         } = &mut *self.connection;
@@ -303,4 +306,4 @@ impl<S: Service> Session<'_, S> {
     }
 }
 
-static NO_FIELDS: crate::FieldSection = crate::FieldSection::new();
+pub(super) static NO_FIELDS: crate::FieldSection = crate::FieldSection::new();

@@ -69,6 +69,15 @@ impl Connection {
             .map(|(key, _)| key)
     }
 
+    /// Whether content of a stream waits for a window that the peer has to open, its own or the
+    /// connection's, and not for its turn.
+    #[must_use]
+    pub fn is_blocked(&self, key: StreamKey) -> bool {
+        self.streams.get(key).is_some_and(|stream| {
+            stream.blocked_since.is_some() || (stream.ready > 0 && self.window.bytes() == 0)
+        })
+    }
+
     /// A stream of which no content has come since that time or longer, although the peer may send
     /// some and has not ended it.
     #[must_use]

@@ -12,12 +12,14 @@ const MESSAGES: &[Message] = &[
     Message::Sockets {
         thread: 7,
         address: 250,
+        entry: 3,
         outlive_us: false,
     },
     Message::Run,
     Message::Adopt {
         process: u32::MAX,
         thread: 0,
+        entry: 0x7fff_ffff,
         outlive_us: true,
     },
     Message::Release { process: 5 },
@@ -27,6 +29,7 @@ const MESSAGES: &[Message] = &[
     Message::Ask(Command::Stop),
     Message::Signalled,
     Message::Ended { cut: 9 },
+    Message::TicketKeys,
 ];
 
 #[test]
@@ -74,7 +77,8 @@ fn descriptors_arrive_open_and_in_order() {
 fn what_is_no_message_is_refused() {
     for numbers in [
         [0; 4],
-        [11, 0, 0, 0],
+        [11, 1, 0, 0],
+        [12, 0, 0, 0],
         [3, 1, 0, 0],
         [6, 99, 0, 0],
         [8, 256, 0, 0],

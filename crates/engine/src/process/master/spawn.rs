@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use ajay_tls::TicketKeys;
 use rustix::io::FdFlags;
 use rustix::process::Pid;
 use tokio::net::UnixStream;
@@ -15,16 +16,22 @@ use crate::listener::Listener;
 use crate::mapping::Mapping;
 use crate::process::channel::DESCRIPTORS_MAX;
 use crate::process::{Channel, MARKER, Message};
+use crate::tls::ticket_keys_file;
 
 /// Starts a process that serves these sockets: for each of its workers one for each address.
 pub(super) fn start(
     process: usize,
     mapping: &Mapping,
     sockets: &[Vec<Listener>],
+    ticket_keys: Option<&TicketKeys>,
 ) -> io::Result<Child> {
     let (ours, theirs) = Channel::pair()?;
     // Everything is on its way before the process begins.
     send_setup(&ours, process, mapping, sockets)?;
+    if let Some(keys) = ticket_keys {
+        send_ticket_keys(&ours, keys)?;
+    }
+    ours.send(Message::Run, &[])?;
     let incoming = std::os::unix::net::UnixStream::from(OwnedFd::from(ours.try_clone()?));
     let incoming = UnixStream::from_std(incoming)?;
     let pid = run_program(theirs)?;
@@ -80,12 +87,19 @@ fn send_setup(
             let message = Message::Sockets {
                 thread: thread as u32,
                 address: part.first as u32,
+                entry: part.entry as u32,
                 outlive_us: part.outlive_us,
             };
             channel.send(message, &part.descriptors)?;
         }
     }
-    channel.send(Message::Run, &[])
+    Ok(())
+}
+
+/// Gives a process the keys of session tickets.
+pub(super) fn send_ticket_keys(channel: &Channel, keys: &TicketKeys) -> io::Result<()> {
+    let file = ticket_keys_file(keys)?;
+    channel.send(Message::TicketKeys, &[file.as_fd()])
 }
 
 /// Gives the sockets of process `process`, which is down, to another one.
@@ -99,6 +113,7 @@ pub(super) fn send_adopted(
             let message = Message::Adopt {
                 process: process as u32,
                 thread: thread as u32,
+                entry: part.entry as u32,
                 outlive_us: part.outlive_us,
             };
             channel.send(message, &part.descriptors)?;
@@ -111,19 +126,22 @@ pub(super) fn send_adopted(
 struct Part<'a> {
     /// The place of the first.
     first: usize,
+    entry: usize,
     outlive_us: bool,
     descriptors: Vec<BorrowedFd<'a>>,
 }
 
 /// As many as a message takes, all of one kind.
 fn in_parts(listeners: &[Listener]) -> impl Iterator<Item = Part<'_>> {
-    let of_one_kind = listeners.chunk_by(|one, next| one.outlives_us == next.outlives_us);
+    let kind = |listener: &Listener| (listener.entry, listener.outlives_us);
+    let of_one_kind = listeners.chunk_by(move |one, next| kind(one) == kind(next));
     let mut first = 0;
     of_one_kind
         .flat_map(|listeners| listeners.chunks(DESCRIPTORS_MAX))
         .map(move |listeners| {
             let part = Part {
                 first,
+                entry: listeners.first().map_or(0, |listener| listener.entry),
                 outlive_us: listeners.iter().any(|listener| listener.outlives_us),
                 descriptors: listeners.iter().map(|one| one.socket.as_fd()).collect(),
             };
