@@ -18,7 +18,8 @@
 //! | `inherit` | descriptors that the process was started with |
 //! | `reactor` | the worker's epoll instance, nested in tokio's |
 //! | `worker` | the turn: accept, read, handle, write, fire deadlines, drain |
-//! | `session` | one HTTP/1 connection: drives `ajay-h1` |
+//! | `session` | one connection: drives `ajay-h1` or `ajay-h2`, over `ajay-tls` where there is TLS |
+//! | [`tls`] | what listeners need to speak TLS |
 //! | `exchange` | slots for handlers that did not finish at once, and their wakers |
 //! | `deadline` | the bucketed wheel |
 //! | `privileges` | from root to the user that the server runs as |
@@ -36,6 +37,7 @@ mod body;
 pub mod config;
 mod connection;
 mod content;
+mod context;
 mod control;
 mod counters;
 mod deadline;

@@ -26,11 +26,11 @@ use std::task::Poll;
 
 use crate::connection::{Close, Connection, Ending, Wait};
 use crate::content::{Content, ContentError, Feed};
+use crate::context::Context;
 use crate::counters::Counter;
 use crate::exchange::Slots;
 use crate::request::{Parts, Request};
 use crate::service::Service;
-use crate::worker::Context;
 use crate::{Response, StatusCode};
 
 /// A connection at work, with everything of its worker that it needs.

@@ -26,69 +26,22 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Sleep;
 
+use crate::Config;
 use crate::accept::{ACCEPTS_PER_TURN, Accepted, Acceptor, Attempt};
 use crate::admission::Admission;
-use crate::connection::{Close, Connection, Ending, Starving, Wait, WaitLimits};
+use crate::connection::{Close, Connection, Ending, Starving, Wait};
+use crate::context::Context;
 use crate::counters::Counter;
 use crate::deadline::{DueList, TICK, Tick, Wheel, ticks};
 use crate::exchange::Slots;
 use crate::link::{Command, Link, Order};
 use crate::listener::Listener;
-use crate::mapping::SlotRef;
-use crate::memory::Held;
-use crate::outbox::Outbox;
 use crate::reactor::{EventFlags, Reactor, Token};
 use crate::service::Service;
 use crate::session::input::DISCARD_BYTES_PER_TICK;
 use crate::session::tls::Tls;
 use crate::session::{Outcome, Session};
 use crate::tls::Entries;
-use crate::{Config, FieldSection};
-
-/// What a worker has at hand for every connection, whatever the service.
-pub(crate) struct Context {
-    pub(crate) config: Arc<Config>,
-    pub(crate) entries: Arc<Entries>,
-    pub(crate) core_config: ajay_h1::Config,
-    pub(crate) http2_config: ajay_h2::Config,
-    pub(crate) counters: SlotRef,
-    pub(crate) waits: WaitLimits,
-    /// The present, in ticks; moves once a turn.
-    pub(crate) now: Tick,
-    /// The present, in microseconds since the worker started; moves once a turn.
-    pub(crate) micros: u64,
-    /// The value of `Date`; moves once a second.
-    pub(crate) date: [u8; 29],
-    /// What 200 responses begin with; has that date in it.
-    pub(crate) opening: ajay_h1::Opening,
-    pub(crate) draining: bool,
-    /// Where sockets are read into: one buffer, always warm, for all connections.
-    pub(crate) scratch: Vec<u8>,
-    pub(crate) outbox: Outbox,
-    /// Records of TLS that are to be sent; empty between connections.
-    pub(crate) sealed: Vec<u8>,
-    /// Plaintext of TLS on its way; kept for its memory.
-    pub(crate) plain: Vec<u8>,
-    /// TLS handshakes that are not complete.
-    pub(crate) handshakes: usize,
-    /// What is held for all connections.
-    pub(crate) held: Held,
-    /// What may still be thrown away in this tick: for lingering connections, and of content in tiny
-    /// pieces.
-    pub(crate) discard_bytes: usize,
-    /// `Retry-After`, for requests that are refused because there is too much to do.
-    pub(crate) retry_later: FieldSection,
-}
-
-impl Context {
-    /// The present, in milliseconds since the worker started.
-    pub(crate) fn millis(&self) -> u64 {
-        self.micros / 1000
-    }
-}
-
-/// One read takes at most this much. Larger reads make uploads cheaper, up to about here.
-const SCRATCH_BYTES: usize = 64 * 1024;
 
 /// Turns before the worker lets tokio look at its own timers, sockets and tasks: about half a
 /// millisecond under full load.
@@ -176,29 +129,7 @@ impl<S: Service> Worker<S> {
         for listener in listeners {
             watch(&reactor, acceptor.add(listener, None))?;
         }
-        let cx = Context {
-            core_config: ajay_h1::Config {
-                limits: config.limits,
-            },
-            http2_config: config.http2.core(&config.limits),
-            waits: WaitLimits::new(&config.deadlines),
-            counters: link.counters.clone(),
-            config,
-            entries,
-            now: 0,
-            micros: 0,
-            date: [0; 29],
-            opening: ajay_h1::Opening::default(),
-            draining: false,
-            scratch: vec![0; SCRATCH_BYTES],
-            outbox: Outbox::default(),
-            sealed: Vec::new(),
-            plain: Vec::new(),
-            handshakes: 0,
-            held: Held::default(),
-            discard_bytes: DISCARD_BYTES_PER_TICK,
-            retry_later: retry_later(),
-        };
+        let cx = Context::new(config, entries, link.counters.clone());
         let mut worker = Worker {
             slots: Slots::new(Arc::clone(&link.queue)),
             link,
@@ -822,14 +753,6 @@ impl<S: Service> Worker<S> {
         cx.waker().wake_by_ref();
         Poll::Pending
     }
-}
-
-/// `Retry-After` in seconds (RFC 9110 §10.2.3): what makes us refuse is over soon, or lasts.
-fn retry_later() -> FieldSection {
-    let mut fields = FieldSection::new();
-    let appended = fields.append("Retry-After", b"1");
-    debug_assert!(appended.is_ok(), "the field is valid");
-    fields
 }
 
 /// Wants events of a listener.

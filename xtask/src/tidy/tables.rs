@@ -14,8 +14,21 @@ pub(super) fn check(root: &Path, problems: &mut Vec<String>) -> Result<(), Failu
     let text = read(page)?;
     let mut names = public_fields(&read("crates/http/src/limits.rs")?);
     names.extend(public_fields(&read("crates/engine/src/config.rs")?));
-    let groups = ["limits", "connections", "deadlines", "sockets", "blocking"];
+    let groups = [
+        "limits",
+        "connections",
+        "http2",
+        "deadlines",
+        "sockets",
+        "blocking",
+    ];
     names.retain(|name| !groups.contains(&name.as_str()));
+    // Most of what there is to set for HTTP/2 stands on its own page.
+    let of_http2 = public_fields(&read("crates/h2/src/config.rs")?);
+    names.retain(|name| name == "concurrent_streams_max" || !of_http2.contains(name));
+    for name in names.iter_mut().filter(|name| *name == "cleartext") {
+        "http2_cleartext".clone_into(name);
+    }
     compare(page, &names, &first_cells(&text), problems);
 
     let page = "docs/src/reference/counters.md";
