@@ -19,9 +19,10 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   setup        install what the other commands need: Debian packages, cargo tools
+               (`cargo xtask setup heavy`: and what test-heavy needs)
   test         all tests: unit, integration, examples, documentation
-  test-heavy   the long tests: simulation, fuzz smoke, planted bugs
-               (one of them: cargo xtask test-heavy simulation|fuzz|planted)
+  test-heavy   the long tests: simulation, a browser, fuzz smoke, planted bugs
+               (one of them: cargo xtask test-heavy simulation|browser|fuzz|planted)
   check        formatting, lints, rustdoc, licences and sources, the book
   tidy         rules of our own: sizes, dependency direction, tables that match the code
   ci           what .ci/run runs: all of the above
@@ -31,7 +32,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments[..] {
-        ["setup"] => setup::run(),
+        ["setup"] => setup::run(false),
+        ["setup", "heavy"] => setup::run(true),
         ["test"] => test::all(),
         ["test-heavy"] => test::heavy(test::HEAVY),
         ["test-heavy", part] => test::heavy(&[part]),

@@ -18,6 +18,11 @@ const PACKAGES: &[&str] = &[
     "iproute2",      // attack: what the kernel holds for a connection
 ];
 
+/// Debian packages that only the long tests need.
+const PACKAGES_HEAVY: &[&str] = &[
+    "chromium", // the browser test
+];
+
 /// Programs installed by cargo: crate, version, how to ask for it.
 ///
 /// Pinned, so that a new release of one does not change what passes.
@@ -27,8 +32,9 @@ const TOOLS: &[(&str, &str, &[&str])] = &[
     ("mdbook", "0.5.4", &[]),
 ];
 
-pub(crate) fn run() -> Result<(), Failure> {
-    install_packages()?;
+/// With what the long tests need, if `heavy`.
+pub(crate) fn run(heavy: bool) -> Result<(), Failure> {
+    install_packages(if heavy { PACKAGES_HEAVY } else { &[] })?;
     for &(tool, version, ask) in TOOLS {
         if installed_version(tool, ask).as_deref() == Some(version) {
             println!("{tool} {version} is installed");
@@ -53,9 +59,10 @@ pub(crate) fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-fn install_packages() -> Result<(), Failure> {
+fn install_packages(more: &[&'static str]) -> Result<(), Failure> {
     let missing: Vec<&str> = PACKAGES
         .iter()
+        .chain(more)
         .copied()
         .filter(|package| !is_package_installed(package))
         .collect();

@@ -12,7 +12,7 @@ pub(crate) fn all() -> Result<(), Failure> {
 }
 
 /// The parts of the long tests.
-pub(crate) const HEAVY: &[&str] = &["simulation", "fuzz", "planted"];
+pub(crate) const HEAVY: &[&str] = &["simulation", "browser", "fuzz", "planted"];
 
 /// Seeds of a long simulation; the ordinary test run takes far fewer.
 const SIM_SEEDS: &str = "10000";
@@ -26,6 +26,7 @@ pub(crate) fn heavy(parts: &[&str]) -> Result<(), Failure> {
         println!("--- test-heavy: {part}");
         let result = match *part {
             "simulation" => simulation(),
+            "browser" => browser(),
             "fuzz" => fuzz(),
             "planted" => planted(),
             other => Err(Failure::new(format!(
@@ -53,6 +54,26 @@ fn simulation() -> Result<(), Failure> {
     tally.cargo_test(
         &["--workspace", "--tests", "--locked", "--profile", "heavy"],
         &[("AJAY_SIM_SEEDS", SIM_SEEDS)],
+    )?;
+    tally.finish()
+}
+
+/// A real browser, as an optimised build serves it.
+fn browser() -> Result<(), Failure> {
+    let mut tally = Tally::default();
+    tally.cargo_test(
+        &[
+            "--package",
+            "ajay-blackbox",
+            "--test",
+            "browser",
+            "--locked",
+            "--profile",
+            "heavy",
+            "--",
+            "--ignored",
+        ],
+        &[],
     )?;
     tally.finish()
 }
