@@ -51,6 +51,8 @@ pub(crate) struct Http2 {
     looked_at: Tick,
     /// What only a busy connection needs was given back, and none was opened since.
     is_shrunk: bool,
+    /// Requests of the connection when that was last thought of.
+    requests_seen: u32,
 }
 
 /// How far the end of the connection is told.
@@ -152,6 +154,7 @@ impl<S: Service> Session<'_, S> {
             stalls: 0,
             looked_at: self.cx.now,
             is_shrunk: false,
+            requests_seen: 0,
         }));
     }
 

@@ -30,10 +30,14 @@ impl<S: Service> Session<'_, S> {
             Wait::Streams => {
                 let since = self.connection.clock.since();
                 self.connection.clock.restart(Wait::Streams, self.cx.now);
-                if let Some(http2) = self.http2()
-                    && http2.core.is_idle()
-                {
-                    http2.shrink();
+                let requests = self.connection.requests;
+                if let Some(http2) = self.http2() {
+                    // Not in a gap between two requests.
+                    let is_quiet =
+                        std::mem::replace(&mut http2.requests_seen, requests) == requests;
+                    if is_quiet && http2.core.is_idle() {
+                        http2.shrink();
+                    }
                 }
                 let outcome = self.drive();
                 if self.connection.clock.wait() == Wait::Idle {
