@@ -300,6 +300,12 @@ pub(crate) fn read_facts(files: &Files) -> Result<Facts, CertError> {
     Ok(facts)
 }
 
+/// When a certificate expires, in seconds since 1970; it has if that cannot be read.
+pub(crate) fn not_after(certificate: &[u8]) -> u64 {
+    let facts = x509::read(certificate);
+    facts.map_or(0, |facts| u64::try_from(facts.not_after).unwrap_or(0))
+}
+
 fn stamps(files: &[Files]) -> Vec<Stamp> {
     let paths = files.iter().flat_map(|files| [&files.chain, &files.key]);
     paths.map(|path| Stamp::of(path)).collect()

@@ -4,17 +4,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
-use rustls::crypto::{CryptoProvider, aws_lc_rs as provider};
-use rustls::pki_types::CertificateDer;
-use rustls::server::{
-    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
-};
+use rustls::crypto::aws_lc_rs as provider;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
-use rustls::{RootCertStore, SupportedProtocolVersion, version};
+use rustls::{SupportedProtocolVersion, version};
 
-use crate::certificates::{CertError, CertStore, read_chain, read_file};
+use crate::certificates::{CertError, CertStore};
+use crate::client_certificates::{Authorities, Need};
 use crate::session;
 use crate::tickets::{POLICY_LEN, TicketKeysCell, Ticketer};
 
@@ -107,20 +104,12 @@ impl Config {
         )
         .with_protocol_versions(options.version_min.versions())
         .map_err(ConfigError::Rustls)?;
-        let (builder, policy) = match &options.client_certificates {
-            ClientCertificates::Off => (builder.with_no_client_auth(), [0; POLICY_LEN]),
-            ClientCertificates::Optional(path) => {
+        let (builder, policy) = match options.client_certificates.authorities() {
+            None => (builder.with_no_client_auth(), [0; POLICY_LEN]),
+            Some((path, need)) => {
                 let authorities = Authorities::read(path)?;
-                let verifier = authorities.verifier(&provider).allow_unauthenticated();
-                let verifier = verifier.build().map_err(|_| authorities.broken(path))?;
-                let policy = authorities.policy(OPTIONAL);
-                (builder.with_client_cert_verifier(verifier), policy)
-            }
-            ClientCertificates::Required(path) => {
-                let authorities = Authorities::read(path)?;
-                let verifier = authorities.verifier(&provider);
-                let verifier = verifier.build().map_err(|_| authorities.broken(path))?;
-                let policy = authorities.policy(REQUIRED);
+                let verifier = authorities.verifier(need, &provider)?;
+                let policy = authorities.policy(need);
                 (builder.with_client_cert_verifier(verifier), policy)
             }
         };
@@ -148,6 +137,16 @@ impl Config {
     }
 }
 
+impl ClientCertificates {
+    fn authorities(&self) -> Option<(&Path, Need)> {
+        match self {
+            ClientCertificates::Off => None,
+            ClientCertificates::Optional(path) => Some((path, Need::Optional)),
+            ClientCertificates::Required(path) => Some((path, Need::Required)),
+        }
+    }
+}
+
 impl VersionMin {
     fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
         match self {
@@ -159,56 +158,6 @@ impl VersionMin {
 
 static TLS12_AND_13: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
 static TLS13: &[&SupportedProtocolVersion] = &[&version::TLS13];
-
-/// Those who issue client certificates.
-struct Authorities {
-    certificates: Vec<CertificateDer<'static>>,
-    roots: Arc<RootCertStore>,
-}
-
-impl Authorities {
-    fn read(path: &Path) -> Result<Authorities, ConfigError> {
-        let pem = read_file(path).map_err(ConfigError::ClientAuthorities)?;
-        let certificates = read_chain(path, &pem).map_err(ConfigError::ClientAuthorities)?;
-        let mut roots = RootCertStore::empty();
-        for certificate in &certificates {
-            roots.add(certificate.clone()).map_err(|_| {
-                ConfigError::ClientAuthorities(CertError::BrokenCertificate(path.to_owned()))
-            })?;
-        }
-        Ok(Authorities {
-            certificates,
-            roots: Arc::new(roots),
-        })
-    }
-
-    fn verifier(
-        &self,
-        provider: &Arc<CryptoProvider>,
-    ) -> rustls::server::ClientCertVerifierBuilder {
-        WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.roots), Arc::clone(provider))
-    }
-
-    fn broken(&self, path: &Path) -> ConfigError {
-        ConfigError::ClientAuthorities(CertError::BrokenCertificate(path.to_owned()))
-    }
-
-    /// Differs for whatever makes a difference to who is let in.
-    fn policy(&self, mode: u8) -> [u8; POLICY_LEN] {
-        let mut context = digest::Context::new(&digest::SHA256);
-        context.update(&[mode]);
-        for certificate in &self.certificates {
-            context.update(&(certificate.len() as u64).to_be_bytes());
-            context.update(certificate);
-        }
-        let mut policy = [0; POLICY_LEN];
-        policy.copy_from_slice(context.finish().as_ref());
-        policy
-    }
-}
-
-const OPTIONAL: u8 = 1;
-const REQUIRED: u8 = 2;
 
 /// Hands out certificates, and tells the session the name that it hears.
 #[derive(Debug)]
@@ -235,3 +184,12 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+impl From<CertError> for ConfigError {
+    fn from(error: CertError) -> ConfigError {
+        ConfigError::ClientAuthorities(error)
+    }
+}
+
+#[cfg(test)]
+mod tests;

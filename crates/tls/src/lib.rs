@@ -14,6 +14,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod certificates;
+mod client_certificates;
 mod config;
 mod date;
 mod failure;

@@ -19,7 +19,7 @@
 //! rustls remembers positions in the bytes that it could not use yet and trusts its caller to pass
 //! them again. So a call that encrypts passes [`Held`] too.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem;
 
 use rustls::pki_types::CertificateDer;
@@ -42,8 +42,10 @@ use crate::failure::{EncryptError, Failure};
 pub struct Session {
     connection: UnbufferedServerConnection,
     held: Held,
-    /// The name in the client's hello, in lower case.
+    /// The name in the client's hello, in lower case, without a dot at its end.
     sni: Option<Box<str>>,
+    /// When the client's certificate expires; [`FOREVER`] without one.
+    client_good_until: u64,
     /// Plaintext sent since the connection was idle, for the size of records.
     sent_since_idle: usize,
     /// The peer's close_notify came.
@@ -93,6 +95,7 @@ impl Session {
             connection,
             held: Held::default(),
             sni: None,
+            client_good_until: FOREVER,
             sent_since_idle: 0,
             peer_closed: false,
             ending: Ending::No,
@@ -214,7 +217,8 @@ impl Session {
         self.connection.alpn_protocol()
     }
 
-    /// The server's name as the client gave it (RFC 6066 §3), in lower case.
+    /// The server's name as the client gave it, in lower case. The dot at its end that some clients
+    /// send (RFC 6066 §3 has none) is gone.
     #[must_use]
     pub fn sni(&self) -> Option<&str> {
         self.sni.as_deref()
@@ -252,6 +256,12 @@ impl Session {
         self.connection.handshake_kind()
     }
 
+    /// Bytes of input that are kept.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn held_len(&self) -> usize {
+        self.held.bytes.len()
+    }
+
     /// Lets rustls work on a record; how much of it is used up. What is not belongs to a handshake
     /// message that goes on in the next.
     fn advance(
@@ -261,9 +271,15 @@ impl Session {
         sink: &mut impl FnMut(&[u8]),
     ) -> Result<usize, Failure> {
         let was_handshaking = self.connection.is_handshaking();
+        if was_handshaking {
+            CLIENT_GOOD_UNTIL.set(self.client_good_until);
+        }
         let result = advance(&mut self.connection, record, output, sink);
-        if was_handshaking && let Some(name) = NAME_SEEN.take() {
-            self.sni = Some(name);
+        if was_handshaking {
+            self.client_good_until = CLIENT_GOOD_UNTIL.get();
+            if let Some(name) = NAME_SEEN.take() {
+                self.sni = Some(name);
+            }
         }
         match result {
             Ok(Advanced { used, peer_closed }) => {
@@ -368,7 +384,7 @@ impl Held {
         let take = self.missing().min(input.len());
         let (taken, rest) = input.split_at_mut(take);
         self.bytes.extend_from_slice(taken);
-        if self.bytes.len() - self.whole > HEADER_LEN && self.missing() == 0 {
+        if self.missing() == 0 {
             self.whole = self.bytes.len();
         }
         rest
@@ -499,12 +515,29 @@ thread_local! {
     /// The name of the hello that this thread's call of rustls is processing. rustls 0.23 tells it to
     /// the resolver of certificates only, which knows no connection.
     static NAME_SEEN: RefCell<Option<Box<str>>> = const { RefCell::new(None) };
+
+    /// [`Session::client_good_until`] of the session whose handshake this thread's call of rustls is
+    /// processing, for its tickets.
+    static CLIENT_GOOD_UNTIL: Cell<u64> = const { Cell::new(FOREVER) };
 }
 
 /// For the resolver: the name that the client asks for.
 pub(crate) fn name_seen(name: Option<&str>) {
-    NAME_SEEN.set(name.map(Box::from));
+    NAME_SEEN.set(name.map(|name| Box::from(name.trim_end_matches('.'))));
 }
+
+/// For the verifier, or from a ticket: when the client's certificate expires.
+pub(crate) fn set_client_good_until(time: u64) {
+    CLIENT_GOOD_UNTIL.set(time);
+}
+
+/// For tickets: when the client's certificate expires.
+pub(crate) fn client_good_until() -> u64 {
+    CLIENT_GOOD_UNTIL.get()
+}
+
+/// Without a certificate there is none that expires.
+const FOREVER: u64 = u64::MAX;
 
 const HEADER_LEN: usize = 5;
 
@@ -522,7 +555,7 @@ const RECORD_OVERHEAD_MAX: usize = HEADER_LEN + 8 + 16;
 
 /// A client's flight with its certificates is below 10 KiB even with long chains. rustls lets a
 /// message be 64 KiB, in as many records as one likes.
-const HELD_MAX: usize = 64 * 1024;
+pub(crate) const HELD_MAX: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,18 @@
-//! What the tests share: certificates, a clock, and a client of rustls across from a session.
+//! What the tests share: certificates, a clock, a client of rustls across from a session.
 
+use std::fs;
 use std::io::Read;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use rustls::crypto::{CryptoProvider, aws_lc_rs as provider};
-use rustls::pki_types::{CertificateDer, UnixTime, pem::PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion, version};
 
@@ -107,6 +112,96 @@ impl Made {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth()
+    }
+}
+
+/// An authority that issues certificates.
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    pub(crate) fn new(name: &str) -> Authority {
+        let key = KeyPair::generate().unwrap();
+        Authority(CertifiedIssuer::self_signed(authority_parameters(name), key).unwrap())
+    }
+
+    /// One that this one vouches for.
+    pub(crate) fn intermediate(&self, name: &str) -> Authority {
+        let key = KeyPair::generate().unwrap();
+        Authority(CertifiedIssuer::signed_by(authority_parameters(name), key, &self.0).unwrap())
+    }
+
+    pub(crate) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// Its own certificate and key.
+    pub(crate) fn made(&self) -> Made {
+        Made {
+            chain: self.pem(),
+            key: self.0.key().serialize_pem(),
+        }
+    }
+
+    /// A certificate for `name`, with what `change` makes of it.
+    pub(crate) fn issue(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Made {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::new([name.to_owned()]).unwrap();
+        parameters.not_before = date_time_ymd(2020, 1, 1);
+        parameters.not_after = date_time_ymd(2060, 1, 1);
+        change(&mut parameters);
+        Made {
+            chain: parameters.signed_by(&key, &self.0).unwrap().pem(),
+            key: key.serialize_pem(),
+        }
+    }
+}
+
+fn authority_parameters(name: &str) -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.distinguished_name.push(DnType::CommonName, name);
+    parameters
+}
+
+/// A client that shows a certificate whether or not the server would like it, with a key that need not
+/// be the certificate's.
+pub(crate) fn showing(mut client: ClientConfig, chain: &str, key: &str) -> ClientConfig {
+    let chain = CertificateDer::pem_slice_iter(chain.as_bytes());
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let key = provider::default_provider()
+        .key_provider
+        .load_private_key(key)
+        .unwrap();
+    let certified = CertifiedKey::new(chain.collect::<Result<_, _>>().unwrap(), key);
+    client.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+    client
+}
+
+/// A directory of a test's own, gone with this.
+pub(crate) struct Directory(PathBuf);
+
+impl Directory {
+    pub(crate) fn new(name: &str) -> Directory {
+        let path = std::env::temp_dir().join(format!("ajay-tls-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Directory(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The path of a file in it, which is written.
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

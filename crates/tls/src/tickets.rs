@@ -12,9 +12,9 @@
 //!
 //! A ticket is `name of the key (16) | nonce (12) | sealed | tag (16)` with AES-256-GCM-SIV, whose
 //! nonces may be random even for as many tickets as all processes issue in 12 hours. What is sealed is
-//! the time of issue, which bounds the ticket's life, and rustls's state. The name and the listener's
-//! policy on client certificates are authenticated along: a ticket from a listener that asks for none
-//! does not open a session where one is required.
+//! the time of issue and the end of the client's certificate, which bound the ticket's life, and
+//! rustls's state. The name and the listener's policy on client certificates are authenticated along:
+//! a ticket from a listener that asks for none does not open a session where one is required.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ use aws_lc_rs::rand;
 use rustls::pki_types::UnixTime;
 use rustls::server::ProducesTickets;
 use rustls::time_provider::TimeProvider;
+
+use crate::session;
 
 /// The keys that are in use, the newest first.
 ///
@@ -270,8 +272,9 @@ impl ProducesTickets for Ticketer {
         if key.age(now)? >= ENCRYPTS_SECS + ROTATION_LATE_SECS {
             return None;
         }
-        let mut sealed = Vec::with_capacity(8 + plain.len() + TAG_LEN);
+        let mut sealed = Vec::with_capacity(8 + 8 + plain.len() + TAG_LEN);
         sealed.extend_from_slice(&now.to_be_bytes());
+        sealed.extend_from_slice(&session::client_good_until().to_be_bytes());
         sealed.extend_from_slice(plain);
         let nonce = cipher
             .seal_in_place_append_tag(self.authenticated(&key.name), &mut sealed)
@@ -299,11 +302,17 @@ impl ProducesTickets for Ticketer {
         let opened = cipher
             .open_in_place(nonce, self.authenticated(name), &mut sealed)
             .ok()?;
-        let (issued, state) = opened.split_first_chunk()?;
+        let (issued, rest) = opened.split_first_chunk()?;
+        let (client_good_until, state) = rest.split_first_chunk()?;
         let issued = u64::from_be_bytes(*issued);
-        let good =
-            issued <= now + CLOCK_SKEW_SECS && now.saturating_sub(issued) < TICKET_LIFETIME_SECS;
-        good.then(|| state.to_vec())
+        let client_good_until = u64::from_be_bytes(*client_good_until);
+        let good = issued <= now + CLOCK_SKEW_SECS
+            && now.saturating_sub(issued) < TICKET_LIFETIME_SECS
+            && now <= client_good_until;
+        good.then(|| {
+            session::set_client_good_until(client_good_until);
+            state.to_vec()
+        })
     }
 }
 

@@ -44,7 +44,14 @@ pub(crate) fn read_chain(
 ) -> Result<Vec<CertificateDer<'static>>, CertError> {
     let chain: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
-        .map_err(|_| CertError::BrokenPem(path.to_owned()))?;
+        .map_err(|_| {
+            // The older form of an encrypted key is no base64, and may stand in the same file.
+            if pem_is_encrypted(pem) {
+                CertError::EncryptedKey(path.to_owned())
+            } else {
+                CertError::BrokenPem(path.to_owned())
+            }
+        })?;
     if chain.is_empty() {
         return Err(CertError::NoCertificate(path.to_owned()));
     }
@@ -68,13 +75,27 @@ pub(super) fn read_certified_key(
     match certified.keys_match() {
         Ok(()) => Ok((certified, facts)),
         Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
-            Err(CertError::KeyMismatch {
-                chain: chain_path.to_owned(),
-                key: key_path.to_owned(),
+            let chain = chain_path.to_owned();
+            Err(match place_of_key(&certified) {
+                Some(place) => CertError::ChainOrder { chain, place },
+                None => CertError::KeyMismatch {
+                    chain,
+                    key: key_path.to_owned(),
+                },
             })
         }
         Err(_) => Err(CertError::BrokenCertificate(chain_path.to_owned())),
     }
+}
+
+/// Which certificate of the chain the key belongs to, counted from 1.
+fn place_of_key(certified: &CertifiedKey) -> Option<usize> {
+    let belongs = |certificate: &CertificateDer<'static>| {
+        CertifiedKey::new(vec![certificate.clone()], certified.key.clone())
+            .keys_match()
+            .is_ok()
+    };
+    Some(certified.cert.iter().position(belongs)? + 1)
 }
 
 fn read_key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, CertError> {

@@ -6,6 +6,9 @@ use rustls::pki_types::CertificateDer;
 use super::*;
 use crate::testing::{Made, at, now};
 
+mod keys;
+mod names;
+
 const SCHEMES: &[SignatureScheme] = &[SignatureScheme::ECDSA_NISTP256_SHA256];
 
 fn chosen(store: &CertStore, name: Option<&str>) -> CertificateDer<'static> {

@@ -64,6 +64,91 @@ fn a_ticket_opens_no_session_where_a_client_certificate_is_required() {
 }
 
 #[test]
+fn a_ticket_resumes_for_24_hours_however_often_keys_rotate() {
+    let made = Made::new(&["a"]);
+    let clock = Clock::new();
+    let cell = |keys| Arc::new(TicketKeysCell::new(keys).unwrap());
+    let process = |keys: &Arc<TicketKeysCell>| {
+        made.config(&Options {
+            tickets: Some(Arc::clone(keys)),
+            clock: Arc::clone(&clock) as Arc<dyn TimeProvider>,
+            ..Options::default()
+        })
+    };
+    // One is told the keys by the other whenever they change.
+    let (leader, follower) = (
+        cell(TicketKeys::new(now()).unwrap()),
+        cell(TicketKeys::new(now()).unwrap()),
+    );
+    let configs = [process(&leader), process(&follower)];
+    let tick = |seconds: u64| {
+        clock.set(NOW + seconds);
+        if let Some(keys) = leader.get().rotated(at(NOW + seconds)).unwrap() {
+            leader.set(keys).unwrap();
+        }
+        let keys = TicketKeys::import(&leader.get().export()).unwrap();
+        follower.set(keys).unwrap();
+    };
+    for version in BOTH {
+        // The first of a key's tickets, and the last.
+        for issued in [0, 12 * HOUR - 1] {
+            for (age, kind) in [
+                (0, HandshakeKind::Resumed),
+                (12 * HOUR, HandshakeKind::Resumed),
+                (24 * HOUR - 1, HandshakeKind::Resumed),
+                (24 * HOUR, HandshakeKind::Full),
+                (36 * HOUR, HandshakeKind::Full),
+            ] {
+                clock.set(NOW);
+                leader.set(TicketKeys::new(now()).unwrap()).unwrap();
+                tick(issued);
+                let client = made.client(&[version]);
+                Pair::connected(&client, &configs[0], "a");
+                for time in (issued..=issued + age).step_by(6 * HOUR as usize) {
+                    tick(time);
+                }
+                tick(issued + age);
+                let pair = Pair::connected(&client, &configs[1], "a");
+                let seen = pair.session.handshake_kind();
+                assert_eq!(seen, Some(kind), "issued at {issued}, {age} later");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_keys_no_session_is_resumed() {
+    let made = Made::new(&["a"]);
+    let config = made.config(&Options::default());
+    for version in BOTH {
+        let client = made.client(&[version]);
+        for _ in 0..2 {
+            let pair = Pair::connected(&client, &config, "a");
+            let kind = pair.session.handshake_kind();
+            assert_eq!(kind, Some(HandshakeKind::Full));
+        }
+    }
+}
+
+#[test]
+fn a_ticket_does_not_outlive_the_clients_certificate() {
+    let clock = Clock::new();
+    let ticketer = ticketer(&TicketKeys::new(now()).unwrap(), &clock);
+    session::set_client_good_until(NOW + 60);
+    let ticket = ticketer.encrypt(b"state").unwrap();
+    clock.set(NOW + 60);
+    session::set_client_good_until(0);
+    assert_eq!(ticketer.decrypt(&ticket).unwrap(), b"state");
+    assert_eq!(
+        session::client_good_until(),
+        NOW + 60,
+        "for the next ticket"
+    );
+    clock.set(NOW + 61);
+    assert_eq!(ticketer.decrypt(&ticket), None);
+}
+
+#[test]
 fn keys_rotate_every_12_hours_and_are_forgotten_24_hours_later() {
     let first = TicketKeys::new(now()).unwrap();
     let clock = Clock::new();
