@@ -12,6 +12,9 @@ use crate::testing::{BOTH, Made, Pair, now, records};
 use crate::{CertStore, Options, VersionMin};
 
 mod crafted;
+mod ending;
+mod names;
+mod rules;
 
 fn options() -> Options {
     Options {

@@ -1,32 +1,42 @@
 //! A client that finishes its handshake and then encrypts what no client of a library would send.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use rustls::{ConnectionTrafficSecrets, version};
+use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+use rustls::{ConnectionTrafficSecrets, SupportedProtocolVersion, version};
 
 use super::*;
 
 /// The client's keys after the handshake.
-struct Crafter {
+pub(super) struct Crafter {
+    version: ProtocolVersion,
     key: LessSafeKey,
     iv: [u8; 12],
     sequence: u64,
 }
 
-/// A session that finished its handshake with a client whose keys we have.
+/// A session with TLS 1.3 that finished its handshake with a client whose keys we have.
 fn crafted() -> (Session, Crafter) {
+    crafted_in(&version::TLS13)
+}
+
+/// The same with either version.
+pub(super) fn crafted_in(version: &'static SupportedProtocolVersion) -> (Session, Crafter) {
     let made = Made::new(&["a"]);
     let mut provider = provider::default_provider();
-    provider.cipher_suites = vec![provider::cipher_suite::TLS13_AES_256_GCM_SHA384];
-    let mut client = made.client_with(provider, &[&version::TLS13]);
+    provider.cipher_suites = vec![
+        provider::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+        provider::cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    ];
+    let mut client = made.client_with(provider, &[version]);
     client.enable_secret_extraction = true;
     let pair = Pair::connected(&client, &made.config(&options()), "a");
     #[allow(deprecated)] // The other form is for connections without buffers.
     let secrets = pair.client.dangerous_extract_secrets().unwrap();
-    let (sequence, ConnectionTrafficSecrets::Aes256Gcm { key, iv }) = secrets.tx else {
+    let (sequence, ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }) = secrets.tx else {
         panic!("another cipher");
     };
-    let key = UnboundKey::new(&AES_256_GCM, key.as_ref()).unwrap();
+    let key = UnboundKey::new(&CHACHA20_POLY1305, key.as_ref()).unwrap();
     let crafter = Crafter {
+        version: version.version,
         key: LessSafeKey::new(key),
         iv: iv.as_ref().try_into().unwrap(),
         sequence,
@@ -35,21 +45,48 @@ fn crafted() -> (Session, Crafter) {
 }
 
 impl Crafter {
-    /// RFC 8446 §5.2.
-    fn record(&mut self, content_type: u8, content: &[u8]) -> Vec<u8> {
+    pub(super) fn record(&mut self, content_type: u8, content: &[u8]) -> Vec<u8> {
+        match self.version {
+            ProtocolVersion::TLSv1_3 => self.padded_record(content_type, content, 0),
+            _ => self.tls12_record(content_type, content),
+        }
+    }
+
+    /// RFC 8446 §5.2: with so many zeros behind the content type.
+    pub(super) fn padded_record(
+        &mut self,
+        content_type: u8,
+        content: &[u8],
+        zeros: usize,
+    ) -> Vec<u8> {
         let mut inner = content.to_vec();
         inner.push(content_type);
+        inner.resize(inner.len() + zeros, 0);
+        let len = (inner.len() as u16 + 16).to_be_bytes();
+        let header = [23, 3, 3, len[0], len[1]];
+        self.sealed(header, &header, inner)
+    }
+
+    /// RFC 5246 §6.2.3.3, RFC 7905.
+    fn tls12_record(&mut self, content_type: u8, content: &[u8]) -> Vec<u8> {
+        let header = |len: usize| {
+            let len = (len as u16).to_be_bytes();
+            [content_type, 3, 3, len[0], len[1]]
+        };
+        let authenticated = [&self.sequence.to_be_bytes()[..], &header(content.len())[..]].concat();
+        self.sealed(header(content.len() + 16), &authenticated, content.to_vec())
+    }
+
+    fn sealed(&mut self, header: [u8; 5], authenticated: &[u8], mut inner: Vec<u8>) -> Vec<u8> {
         let mut nonce = self.iv;
         for (byte, of_sequence) in nonce[4..].iter_mut().zip(self.sequence.to_be_bytes()) {
             *byte ^= of_sequence;
         }
         self.sequence += 1;
-        let len = (inner.len() as u16 + 16).to_be_bytes();
-        let header = [23, 3, 3, len[0], len[1]];
         self.key
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
-                Aad::from(header),
+                Aad::from(authenticated),
                 &mut inner,
             )
             .unwrap();
@@ -57,8 +94,9 @@ impl Crafter {
     }
 }
 
-const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;
+pub(super) const ALERT: u8 = 21;
+pub(super) const HANDSHAKE: u8 = 22;
+pub(super) const APPLICATION_DATA: u8 = 23;
 
 /// Asks for one in return (RFC 8446 §4.6.3).
 const KEY_UPDATE: [u8; 5] = [24, 0, 0, 1, 1];
