@@ -21,8 +21,10 @@ mod failure;
 mod plain_http;
 pub mod self_signed;
 mod session;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+#[allow(clippy::unwrap_used, clippy::panic)]
+#[cfg_attr(not(test), allow(dead_code))] // Most of it is for the unit tests only.
+pub mod testing;
 mod tickets;
 
 pub use certificates::{CertError, CertStore, Files, Pem, Validity};

@@ -1,4 +1,5 @@
-//! What the tests share: certificates, a clock, a client of rustls across from a session.
+//! What the tests share: certificates, a clock, a client of rustls across from a session, and the bodies
+//! of the fuzz targets.
 
 use std::fs;
 use std::io::Read;
@@ -17,6 +18,9 @@ use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion, version};
 
 use crate::{CertStore, Config, Failure, Options, Pem, Session};
+pub use fuzz::{fuzz_session, fuzz_session_pair};
+
+mod fuzz;
 
 /// 2026-07-01.
 pub(crate) const NOW: u64 = 1_782_864_000;
