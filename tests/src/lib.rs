@@ -1,13 +1,14 @@
 //! What the black-box suites share: [`Server`] runs a program and looks at it from outside,
-//! [`Client`] speaks HTTP/1 over a raw socket and believes nothing, [`Random`] is a seeded
-//! generator.
+//! [`Client`] speaks HTTP/1 over a raw socket and believes nothing, [`Http2`](http2::Http2) does the
+//! same with HTTP/2, [`Random`] is a seeded generator.
 //!
-//! Nothing here uses the code under test: responses are parsed with `httparse` and a strict
-//! decoder of our own.
+//! Nothing here uses the code under test: responses are parsed with `httparse`, `fluke-hpack` and strict
+//! decoders of our own.
 
 #![forbid(unsafe_code)]
 
 mod client;
+pub mod http2;
 mod random;
 mod response;
 mod server;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::http2::Http2;
 use crate::{Client, PATIENCE, wait_for};
 
 /// Where a server can be reached.
@@ -199,6 +200,11 @@ impl Server {
     /// Opens a connection.
     pub fn connect(&self) -> Client {
         Client::connect(&self.address)
+    }
+
+    /// Opens a connection of HTTP/2, with prior knowledge.
+    pub fn connect_http2(&self) -> Http2 {
+        Http2::connect(&self.address)
     }
 
     /// Sends a command to the test server and reads its answer, one line.

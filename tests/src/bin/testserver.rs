@@ -3,10 +3,13 @@
 //!
 //! ```text
 //! testserver [listen=ADDRESS] [threads=N] [LIMIT=VALUE]...     times in milliseconds, `off` allowed
+//!            [tls_listen=ADDRESS tls_cert=FILE tls_key=FILE [tls_versions=1|2] [tls_version_min=1.3]
+//!             [tls_clients_may=FILE | tls_clients_must=FILE]]
 //! ```
 //!
-//! It prints `listening ADDRESS` when its first worker runs, and then answers commands on standard
-//! input, one line each: `counters`, `worker-requests`, `notes` (what handlers noted), `shutdown`, `stop`.
+//! It prints `listening ADDRESS` when its first worker runs, the first of the addresses, those with TLS
+//! last. Then it answers commands on standard input, one line each: `addresses`, `counters`,
+//! `worker-requests`, `notes` (what handlers noted), `shutdown`, `stop`.
 
 #![forbid(unsafe_code)]
 
@@ -16,9 +19,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use ajay_blackbox::{FNV1A_START, fnv1a_continued, pattern};
+use ajayserver::tls::{ClientCertificates, VersionMin, Versions};
 use ajayserver::{
     Body, BoxError, Builder, ContentError, Counter, FieldSection, Handle, IntoResponse, ListenAddr,
-    Request, Response, Server, StatusCode, StreamClosed, blocking, is_worker_process,
+    Request, Response, Server, StatusCode, StreamClosed, Tls, blocking, is_worker_process,
 };
 use bytes::Bytes;
 
@@ -44,6 +48,7 @@ fn serve() -> Result<usize, String> {
         .threads(1)
         .drain_timeout(Duration::from_secs(5));
     let mut addresses = Vec::new();
+    let mut tls = TlsSettings::default();
     let mut processes = 1;
     for argument in std::env::args().skip(1) {
         let (name, value) = argument
@@ -51,6 +56,8 @@ fn serve() -> Result<usize, String> {
             .ok_or_else(|| format!("{argument} is not NAME=VALUE"))?;
         if name == "listen" {
             addresses.push(value.to_owned());
+        } else if let Some(name) = name.strip_prefix("tls_") {
+            tls.set(name, value)?;
         } else if name == "processes" {
             processes = value.parse::<usize>().map_err(|error| error.to_string())?;
             builder = builder.processes(processes);
@@ -58,11 +65,15 @@ fn serve() -> Result<usize, String> {
             builder = set(builder, name, value)?;
         }
     }
-    if addresses.is_empty() {
+    if addresses.is_empty() && tls.listen.is_empty() {
         addresses.push("127.0.0.1:0".to_owned());
     }
     for address in &addresses {
         builder = builder.listen(address).map_err(|error| error.to_string())?;
+    }
+    for address in &tls.listen {
+        builder = builder.listen(address).map_err(|error| error.to_string())?;
+        builder = builder.tls(tls.tls());
     }
     let server = builder.bind().map_err(|error| error.to_string())?;
     if std::env::var_os("TESTSERVER_FAIL_IN_PROCESS").is_some() && is_worker_process() {
@@ -75,14 +86,11 @@ fn serve() -> Result<usize, String> {
         static_big: pattern(BIG).leak(),
     };
     let (handle, notes) = (server.handle(), app.notes.clone());
-    let address = server.local_addrs()[0].clone();
+    let addresses: Vec<String> = server.local_addrs().iter().map(reachable).collect();
     let begin = move || {
-        say(&match &address {
-            ListenAddr::TcpAny(port) => format!("listening 127.0.0.1:{port}"),
-            address => format!("listening {address}"),
-        });
-        let (handle, notes) = (handle.clone(), notes.clone());
-        std::thread::spawn(move || obey(&handle, &notes));
+        say(&format!("listening {}", addresses[0]));
+        let (handle, notes, addresses) = (handle.clone(), notes.clone(), addresses.join(" "));
+        std::thread::spawn(move || obey(&handle, &notes, &addresses));
     };
     let is_master = processes > 1 && !is_worker_process();
     if is_master {
@@ -100,6 +108,50 @@ fn serve() -> Result<usize, String> {
     summary
         .map(|summary| summary.connections_cut)
         .map_err(|error| error.to_string())
+}
+
+/// How clients on this machine reach an address.
+fn reachable(address: &ListenAddr) -> String {
+    match address {
+        ListenAddr::TcpAny(port) => format!("127.0.0.1:{port}"),
+        address => address.to_string(),
+    }
+}
+
+/// What the addresses of `tls_listen` speak.
+#[derive(Default)]
+struct TlsSettings {
+    listen: Vec<String>,
+    chain: String,
+    key: String,
+    versions: Versions,
+    version_min: VersionMin,
+    clients: ClientCertificates,
+}
+
+impl TlsSettings {
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let text = || value.to_owned();
+        match (name, value) {
+            ("listen", _) => self.listen.push(text()),
+            ("cert", _) => self.chain = text(),
+            ("key", _) => self.key = text(),
+            ("versions", "1") => self.versions = Versions::Http1,
+            ("versions", "2") => self.versions = Versions::Http2,
+            ("version_min", "1.3") => self.version_min = VersionMin::Tls13,
+            ("clients_may", _) => self.clients = ClientCertificates::Optional(value.into()),
+            ("clients_must", _) => self.clients = ClientCertificates::Required(value.into()),
+            _ => return Err(format!("no setting tls_{name}={value}")),
+        }
+        Ok(())
+    }
+
+    fn tls(&self) -> Tls {
+        Tls::files(&self.chain, &self.key)
+            .versions(self.versions)
+            .version_min(self.version_min)
+            .client_certificates(self.clients.clone())
+    }
 }
 
 /// Applies a setting.
@@ -129,13 +181,13 @@ fn set(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
             chunk_extension_bytes_max u32 content_bytes_max u64 content_buffer_bytes_max usize
             content_collected_bytes_max usize content_discarded_bytes_max u64 backlog u32
             field_lines_max u16 trailer_lines_max u16 blocking_threads_max usize
-            blocking_queue_max usize;
+            blocking_queue_max usize handshakes_max usize concurrent_streams_max u32;
         optional: connections_max connections_per_worker_max connections_per_address_max requests_per_connection_max
             rate_min notsent_lowat;
         times: rate_grace linger_timeout drain_delay drain_idle_timeout drain_timeout;
-        optional times: first_byte_timeout head_timeout content_timeout handler_timeout
+        optional times: handshake_timeout first_byte_timeout head_timeout content_timeout handler_timeout
             write_timeout idle_timeout lifetime_max;
-        flags: half_close send_date ipv6_only pin_workers;
+        flags: half_close send_date ipv6_only pin_workers http2_cleartext;
     })
 }
 
@@ -145,9 +197,10 @@ fn narrow<T: TryFrom<u64>>(number: u64) -> Result<T, String> {
 }
 
 /// Answers commands.
-fn obey(handle: &Handle, notes: &Notes) {
+fn obey(handle: &Handle, notes: &Notes, addresses: &str) {
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         match line.as_str() {
+            "addresses" => say(addresses),
             "counters" => {
                 let counters = handle.counters();
                 let items = counters
@@ -283,6 +336,7 @@ impl App {
                 request.authority(),
             )
             .into_response(),
+            "/tls" => tls(&request),
             "/slow" => {
                 self.notes.add("slow begun");
                 tokio::time::sleep(query.time("ms")).await;
@@ -542,6 +596,22 @@ fn fields(request: &Request) -> Response {
         text.push_str(&format!("{name}: {}\n", value.escape_ascii()));
     }
     text.into_response()
+}
+
+/// What was agreed on below HTTP.
+fn tls(request: &Request) -> Response {
+    let Some(tls) = request.tls() else {
+        return "cleartext\n".into_response();
+    };
+    let alpn = tls.alpn().map(|name| name.escape_ascii().to_string());
+    format!(
+        "{:?} {} {} {}\n",
+        tls.version(),
+        alpn.unwrap_or_default(),
+        tls.sni().unwrap_or_default(),
+        tls.peer_certificates().len(),
+    )
+    .into_response()
 }
 
 /// The query of a request, as `name=value` pairs.
