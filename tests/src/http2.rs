@@ -212,7 +212,10 @@ impl Answer {
         if length.parse() == Ok(self.body.len()) {
             return Ok(());
         }
-        Err(format!("{} bytes, content-length: {length}", self.body.len()))
+        Err(format!(
+            "{} bytes, content-length: {length}",
+            self.body.len()
+        ))
     }
 }
 
@@ -358,13 +361,7 @@ impl Http2 {
     }
 
     /// Opens a stream with a request and these other lines.
-    pub fn request(
-        &mut self,
-        method: &str,
-        path: &str,
-        fields: &[(&str, &str)],
-        end: bool,
-    ) -> u32 {
+    pub fn request(&mut self, method: &str, path: &str, fields: &[(&str, &str)], end: bool) -> u32 {
         let control = [
             (":method", method),
             (":scheme", "http"),
@@ -410,7 +407,11 @@ impl Http2 {
         let mut rest = content;
         loop {
             self.take_arrived();
-            if self.answers.get(&stream).is_some_and(|answer| answer.reset.is_some()) {
+            if self
+                .answers
+                .get(&stream)
+                .is_some_and(|answer| answer.reset.is_some())
+            {
                 return;
             }
             let room = usize::try_from(self.sendable(stream)).unwrap_or(0);
@@ -420,7 +421,10 @@ impl Http2 {
                 return self.data(stream, piece, end);
             }
             if piece.is_empty() {
-                assert!(self.must_step(), "the connection ended before a window was opened");
+                assert!(
+                    self.must_step(),
+                    "the connection ended before a window was opened"
+                );
             } else {
                 self.data(stream, piece, false);
             }
@@ -468,7 +472,10 @@ impl Http2 {
         let payload = (self.pongs.len() as u64).to_be_bytes().to_vec();
         self.send_frame(kind::PING, flag::NONE, 0, payload.clone());
         while self.pongs.last() != Some(&payload) {
-            assert!(self.must_step(), "the connection ended before PING was answered");
+            assert!(
+                self.must_step(),
+                "the connection ended before PING was answered"
+            );
         }
     }
 }
@@ -584,7 +591,10 @@ impl Http2 {
     /// When it does not.
     pub fn wait_acknowledged(&mut self, count: usize) {
         while self.acknowledged < count {
-            assert!(self.must_step(), "the connection ended before SETTINGS were acknowledged");
+            assert!(
+                self.must_step(),
+                "the connection ended before SETTINGS were acknowledged"
+            );
         }
     }
 
@@ -703,7 +713,9 @@ impl Http2 {
             if !goes_on {
                 return match self.received.len() {
                     0 => Ok(None),
-                    len => Err(format!("the connection ended inside a frame, after {len} bytes")),
+                    len => Err(format!(
+                        "the connection ended inside a frame, after {len} bytes"
+                    )),
                 };
             }
         }
@@ -789,7 +801,10 @@ impl Http2 {
         }
         self.room -= len as i64;
         if self.room < 0 {
-            return Err(format!("the connection's window is exceeded by {}", -self.room));
+            return Err(format!(
+                "the connection's window is exceeded by {}",
+                -self.room
+            ));
         }
         let ends = frame.has(flag::END_STREAM);
         if let Some(answer) = self.answers.get_mut(&frame.stream) {
@@ -876,9 +891,9 @@ fn take_section(
 ) -> Result<(), String> {
     let is_head = answer.status == 0;
     let status = match fields.first() {
-        Some((name, value)) if is_head && name == ":status" => {
-            value.parse::<u16>().map_err(|_| format!(":status {value}"))?
-        }
+        Some((name, value)) if is_head && name == ":status" => value
+            .parse::<u16>()
+            .map_err(|_| format!(":status {value}"))?,
         _ if is_head => return Err(format!("a head without :status: {fields:?}")),
         _ => 0,
     };

@@ -7,12 +7,14 @@
 
 #![forbid(unsafe_code)]
 
+mod certificates;
 mod client;
 pub mod http2;
 mod random;
 mod response;
 mod server;
 
+pub use certificates::{Authority, Issued, text_of};
 pub use client::{Client, End};
 pub use random::Random;
 pub use response::Response;

@@ -37,8 +37,15 @@ fn a_response_has_its_parts() {
     assert_eq!((answer.status, answer.text()), (200, "Hello, world!\n"));
     assert_eq!(answer.field("content-length"), Some("14"));
     assert_eq!(answer.field("server"), Some("ajayserver"));
-    assert_eq!(answer.field("content-type"), Some("text/plain; charset=utf-8"));
-    assert!(answer.field("date").is_some_and(|date| date.ends_with(" GMT")));
+    assert_eq!(
+        answer.field("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
+    assert!(
+        answer
+            .field("date")
+            .is_some_and(|date| date.ends_with(" GMT"))
+    );
     assert_eq!(answer.fields.len(), 4, "{answer:?}");
     assert_eq!(server.counter("http2_connections"), 1);
     assert_eq!(server.counter("requests"), 1);
@@ -49,14 +56,22 @@ fn a_response_has_its_parts() {
 fn the_application_sees_the_version_and_the_authority() {
     let server = server(&[]);
     let answer = server.connect_http2().fetch("/connection");
-    assert!(answer.text().contains(" HTTP/2.0 Some(\"localhost\")"), "{}", answer.text());
+    assert!(
+        answer.text().contains(" HTTP/2.0 Some(\"localhost\")"),
+        "{}",
+        answer.text()
+    );
 }
 
 #[test]
 fn settings_announce_the_limits() {
     for (options, streams, head) in [
         (&[][..], 100, 16 * 1024),
-        (&["concurrent_streams_max=7", "head_bytes_max=3000"][..], 7, 3000),
+        (
+            &["concurrent_streams_max=7", "head_bytes_max=3000"][..],
+            7,
+            3000,
+        ),
     ] {
         let server = server(options);
         let settings = server.connect_http2().settings();
@@ -155,7 +170,10 @@ fn what_only_begins_like_the_preface_is_http_1() {
     let server = server(&[]);
     for (request, status) in [
         ("PRI /target HTTP/1.1\r\nHost: a\r\n\r\n", 200),
-        ("PUT /target HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 200),
+        (
+            "PUT /target HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+            200,
+        ),
         ("P /target HTTP/1.1\r\nHost: a\r\n\r\n", 200),
         ("PRI * HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("PRI * HTTP/2.0\r\nHost: a\r\n\r\n", 505),
@@ -230,9 +248,14 @@ fn many_requests_in_one_write_are_all_answered() {
     let mut client = server.connect_http2();
     // Not more at once than may be open at once.
     for _ in 0..5 {
-        let streams: Vec<u32> = (0..100).map(|number| client.get(&format!("/target?{number}"))).collect();
+        let streams: Vec<u32> = (0..100)
+            .map(|number| client.get(&format!("/target?{number}")))
+            .collect();
         for (number, stream) in streams.into_iter().enumerate() {
-            assert_eq!(client.response(stream).text(), format!("GET /target?{number}\n"));
+            assert_eq!(
+                client.response(stream).text(),
+                format!("GET /target?{number}\n")
+            );
         }
     }
 }
@@ -247,21 +270,32 @@ fn streams_do_not_wait_for_one_another() {
         assert_eq!(client.fetch("/hello").status, 200);
     }
     assert!(!client.so_far(slow).is_complete);
-    let streams: Vec<u32> =
-        (0..99).map(|_| client.get("/stream?n=5&bytes=100&pause=40")).collect();
+    let streams: Vec<u32> = (0..99)
+        .map(|_| client.get("/stream?n=5&bytes=100&pause=40"))
+        .collect();
     for stream in streams {
         assert!(client.response(stream).body == pattern(100).repeat(5));
     }
     assert_eq!(client.response(slow).text(), "slow\n");
     // One after another they would take twenty seconds.
-    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[test]
 fn received_fields_reach_the_application() {
     let server = server(&[]);
     let mut client = server.connect_http2();
-    let fields = [("a", "1"), ("b", "2"), ("a", "3"), ("empty", ""), ("high", "\u{e9}")];
+    let fields = [
+        ("a", "1"),
+        ("b", "2"),
+        ("a", "3"),
+        ("empty", ""),
+        ("high", "\u{e9}"),
+    ];
     let stream = client.request("GET", "/fields", &fields, true);
     let text = client.response(stream).text().to_owned();
     assert_eq!(text, "a: 1\nb: 2\na: 3\nempty: \nhigh: \\xc3\\xa9\n");
@@ -269,7 +303,10 @@ fn received_fields_reach_the_application() {
     let fields = [("cookie", "a=1"), ("x", "y"), ("cookie", "b=2")];
     let stream = client.request("GET", "/fields", &fields, true);
     let text = client.response(stream).text().to_owned();
-    assert!(text.contains("cookie: a=1; b=2\n") && text.contains("x: y\n"), "{text}");
+    assert!(
+        text.contains("cookie: a=1; b=2\n") && text.contains("x: y\n"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -284,10 +321,17 @@ fn fields_of_http_1_are_not_sent() {
     let answer = client.fetch("/own-fields");
     assert_eq!(answer.field("server"), Some("mine"));
     assert_eq!(answer.field("date"), Some("Thu, 01 Jan 1970 00:00:00 GMT"));
-    let cookies = answer.fields.iter().filter(|(name, _)| name == "set-cookie");
+    let cookies = answer
+        .fields
+        .iter()
+        .filter(|(name, _)| name == "set-cookie");
     let cookies: Vec<&str> = cookies.map(|(_, value)| value.as_str()).collect();
     assert_eq!(cookies, ["a=1", "b=2"]);
-    assert_eq!(client.fetch("/hello").status, 200, "`close` does not close it");
+    assert_eq!(
+        client.fetch("/hello").status,
+        200,
+        "`close` does not close it"
+    );
 }
 
 #[test]
@@ -313,7 +357,10 @@ fn statuses_without_content_have_none() {
     let mut client = server.connect_http2();
     for (code, length) in [(204, None), (304, None), (205, Some("0"))] {
         let answer = client.fetch(&format!("/status?code={code}&body=text"));
-        assert_eq!((answer.status, answer.field("content-length")), (code, length));
+        assert_eq!(
+            (answer.status, answer.field("content-length")),
+            (code, length)
+        );
         assert!(answer.pieces.is_empty(), "{code}");
     }
     for code in [201, 301, 404, 418, 500, 599] {
@@ -335,10 +382,17 @@ fn methods_and_targets_of_all_kinds() {
         ("PRI", "/target"),
     ] {
         let stream = client.request(method, target, &[], true);
-        assert_eq!(client.response(stream).text(), format!("{method} {target}\n"));
+        assert_eq!(
+            client.response(stream).text(),
+            format!("{method} {target}\n")
+        );
     }
     let stream = client.request("OPTIONS", "*", &[], true);
-    assert_eq!(client.response(stream).status, 404, "this application has no *");
+    assert_eq!(
+        client.response(stream).status,
+        404,
+        "this application has no *"
+    );
 }
 
 /// There is no tunnel here, and no protocol to switch to.
@@ -349,7 +403,9 @@ fn nothing_is_switched_to() {
     assert_eq!(client.fetch("/status?code=101").status, 501);
     let connect = [(":method", "CONNECT"), (":authority", "example.com:443")];
     let stream = client.open(&connect, false);
-    let answer = client.wait(stream, |answer| answer.status != 0 || answer.reset.is_some());
+    let answer = client.wait(stream, |answer| {
+        answer.status != 0 || answer.reset.is_some()
+    });
     assert!(answer.status >= 400, "{answer:?}");
     assert_eq!(client.fetch("/hello").status, 200);
 }
@@ -390,7 +446,10 @@ fn content_is_collected() {
         let stream = client.request("POST", "/read", &[], false);
         client.upload(stream, &content, false);
         client.data(stream, b"", true);
-        assert_eq!(client.response(stream).text(), format!("{} 0\n", digest(&content).trim()));
+        assert_eq!(
+            client.response(stream).text(),
+            format!("{} 0\n", digest(&content).trim())
+        );
     }
 }
 
@@ -413,8 +472,10 @@ fn uploads_side_by_side_are_kept_apart() {
     let server = server(&[]);
     let mut client = server.connect_http2();
     let contents: Vec<Vec<u8>> = (0..20).map(|number| vec![number; 20_000]).collect();
-    let streams: Vec<u32> =
-        contents.iter().map(|_| client.request("POST", "/read", &[], false)).collect();
+    let streams: Vec<u32> = contents
+        .iter()
+        .map(|_| client.request("POST", "/read", &[], false))
+        .collect();
     for start in (0..20_000).step_by(1000) {
         for (stream, content) in streams.iter().zip(&contents) {
             let is_last = start + 1000 == content.len();
@@ -431,7 +492,9 @@ fn uploads_side_by_side_are_kept_apart() {
 fn large_contents_arrive_whole() {
     let server = server(&[]);
     let mut client = server.connect_http2();
-    for bytes in [0, 1, 8191, 8192, 8193, 65_535, 65_536, 1_000_000, 20_000_000] {
+    for bytes in [
+        0, 1, 8191, 8192, 8193, 65_535, 65_536, 1_000_000, 20_000_000,
+    ] {
         let answer = client.fetch(&format!("/big?bytes={bytes}"));
         assert!(answer.body == pattern(bytes), "{bytes}");
     }
@@ -450,11 +513,15 @@ fn large_contents_side_by_side_take_turns() {
     let mut client = server.connect_http2();
     // Incremental ones share the connection (RFC 9218 §4.2).
     let fields = [("priority", "i")];
-    let streams: Vec<u32> =
-        (0..4).map(|_| client.request("GET", "/big?bytes=1000000", &fields, true)).collect();
+    let streams: Vec<u32> = (0..4)
+        .map(|_| client.request("GET", "/big?bytes=1000000", &fields, true))
+        .collect();
     client.wait(streams[0], |answer| answer.is_complete);
     for stream in &streams[1..] {
-        assert!(client.so_far(*stream).body.len() > 500_000, "stream {stream} had no turn");
+        assert!(
+            client.so_far(*stream).body.len() > 500_000,
+            "stream {stream} had no turn"
+        );
     }
     for stream in streams {
         assert!(client.response(stream).body == pattern(1_000_000));
@@ -501,7 +568,9 @@ fn a_stream_that_nobody_takes_waits() {
         for window in [1, 999, 4000] {
             let before = client.so_far(stream).body.len();
             client.give(stream, window);
-            client.wait(stream, |answer| answer.body.len() == before + window as usize);
+            client.wait(stream, |answer| {
+                answer.body.len() == before + window as usize
+            });
             client.listen_for(Duration::from_millis(50));
         }
         client.give(stream, 1_000_000);
@@ -557,7 +626,11 @@ fn content_that_nobody_reads_gets_no_window() {
 fn trailers_come_in_and_go_out() {
     let server = server(&[]);
     let mut client = server.connect_http2();
-    let trailers = [("x-sum", "17"), ("x-other", "z"), ("authorization", "secret")];
+    let trailers = [
+        ("x-sum", "17"),
+        ("x-other", "z"),
+        ("authorization", "secret"),
+    ];
     let kept = [("x-sum", "17"), ("x-other", "z")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
     for size in [0, 10, 300_000] {
@@ -594,7 +667,11 @@ fn continue_is_sent_when_the_handler_asks() {
         assert_eq!(answer.interim, [100], "{target}");
         client.data(stream, b"hello", true);
         let answer = client.response(stream);
-        assert_eq!((answer.status, answer.interim), (200, vec![100]), "{target}");
+        assert_eq!(
+            (answer.status, answer.interim),
+            (200, vec![100]),
+            "{target}"
+        );
         // Who does not wait for it needs none.
         let stream = client.request("POST", target, &fields, false);
         client.data(stream, b"hello", true);
@@ -652,7 +729,11 @@ fn much_content_that_nobody_reads_is_refused() {
             let answer = client.response(stream);
             assert_eq!(answer.status, if target == "/ignore" { 200 } else { 413 });
             assert!(answer.is_complete, "the response comes before the reset");
-            assert_eq!(client.reset_code(stream), code::NO_ERROR, "{target} {fields:?}");
+            assert_eq!(
+                client.reset_code(stream),
+                code::NO_ERROR,
+                "{target} {fields:?}"
+            );
         }
     }
     // What was under way when the reset was sent hurts nobody.
@@ -667,7 +748,7 @@ fn content_may_be_read_after_the_response_has_begun() {
     let stream = client.request("POST", "/read-later", &[], false);
     assert_eq!(client.response(stream).text(), "later\n");
     // The response is over, and with it the exchange: who still reads is told.
-    server.wait_note("later Err(Incomplete)");
+    server.wait_note("later Closed");
 }
 
 // Applications that fail.
@@ -756,9 +837,13 @@ fn a_reset_in_the_midst_of_content_is_told_to_the_handler() {
 fn a_reset_ends_a_streamed_response() {
     let mut server = server(&[]);
     let mut client = server.connect_http2();
-    for (round, target) in ["/stream?n=1000000&bytes=1000", "/stream?n=1000000&pause=5", "/stream-never?n=1"]
-        .iter()
-        .enumerate()
+    for (round, target) in [
+        "/stream?n=1000000&bytes=1000",
+        "/stream?n=1000000&pause=5",
+        "/stream-never?n=1",
+    ]
+    .iter()
+    .enumerate()
     {
         let stream = client.get(target);
         assert_eq!(client.head(stream).status, 200);
@@ -812,7 +897,10 @@ fn a_client_that_closes_cancels_all_its_handlers() {
 fn with_half_close_handlers_go_on() {
     let mut server = server(&["half_close=true"]);
     let mut client = server.connect_http2();
-    let streams = [client.get("/slow?ms=300"), client.get("/stream?n=3&pause=50")];
+    let streams = [
+        client.get("/slow?ms=300"),
+        client.get("/stream?n=3&pause=50"),
+    ];
     server.wait_note("slow begun");
     client.connection().finish_sending();
     assert_eq!(client.response(streams[0]).text(), "slow\n");
@@ -881,7 +969,11 @@ fn a_malformed_request_costs_its_stream_only() {
     ];
     for (number, fields) in cases.iter().enumerate() {
         let stream = client.request("GET", "/hello", fields, true);
-        assert_eq!(client.reset_code(stream), code::PROTOCOL_ERROR, "{fields:?}");
+        assert_eq!(
+            client.reset_code(stream),
+            code::PROTOCOL_ERROR,
+            "{fields:?}"
+        );
         assert_eq!(client.so_far(stream).status, 0, "{fields:?}");
         assert_eq!(server.counter("violations"), number as u64 + 1);
     }
@@ -905,24 +997,56 @@ fn less_or_more_content_than_declared_costs_its_stream_only() {
 
 /// (what is sent, the code of GOAWAY)
 fn connection_errors() -> Vec<(Vec<u8>, u32)> {
-    let frame = |kind, flags, stream, payload: &[u8]| {
-        Frame::new(kind, flags, stream, payload).to_bytes()
-    };
+    let frame =
+        |kind, flags, stream, payload: &[u8]| Frame::new(kind, flags, stream, payload).to_bytes();
     let garbage = headers(1, &[0xff; 20], true);
     vec![
         (frame(kind::DATA, flag::NONE, 0, b"x"), code::PROTOCOL_ERROR),
         (frame(kind::DATA, flag::NONE, 5, b"x"), code::PROTOCOL_ERROR),
-        (frame(kind::HEADERS, flag::END_HEADERS, 2, b""), code::PROTOCOL_ERROR),
-        (frame(kind::RST_STREAM, flag::NONE, 9, &[0; 4]), code::PROTOCOL_ERROR),
-        (frame(kind::SETTINGS, flag::NONE, 0, &[0; 5]), code::FRAME_SIZE_ERROR),
-        (frame(kind::SETTINGS, flag::NONE, 0, &[0, 4, 255, 0, 0, 0]), code::FLOW_CONTROL_ERROR),
-        (frame(kind::PUSH_PROMISE, flag::END_HEADERS, 1, &[0; 4]), code::PROTOCOL_ERROR),
-        (frame(kind::PING, flag::NONE, 0, &[0; 7]), code::FRAME_SIZE_ERROR),
-        (frame(kind::WINDOW_UPDATE, flag::NONE, 0, &[0; 4]), code::PROTOCOL_ERROR),
-        (frame(kind::WINDOW_UPDATE, flag::NONE, 0, &[127, 255, 255, 255]), code::FLOW_CONTROL_ERROR),
-        (frame(kind::CONTINUATION, flag::END_HEADERS, 1, b""), code::PROTOCOL_ERROR),
-        (frame(kind::PRIORITY_UPDATE, flag::NONE, 0, &[0; 4]), code::PROTOCOL_ERROR),
-        (frame(0x42, flag::NONE, 0, &[0; 16_385]), code::FRAME_SIZE_ERROR),
+        (
+            frame(kind::HEADERS, flag::END_HEADERS, 2, b""),
+            code::PROTOCOL_ERROR,
+        ),
+        (
+            frame(kind::RST_STREAM, flag::NONE, 9, &[0; 4]),
+            code::PROTOCOL_ERROR,
+        ),
+        (
+            frame(kind::SETTINGS, flag::NONE, 0, &[0; 5]),
+            code::FRAME_SIZE_ERROR,
+        ),
+        (
+            frame(kind::SETTINGS, flag::NONE, 0, &[0, 4, 255, 0, 0, 0]),
+            code::FLOW_CONTROL_ERROR,
+        ),
+        (
+            frame(kind::PUSH_PROMISE, flag::END_HEADERS, 1, &[0; 4]),
+            code::PROTOCOL_ERROR,
+        ),
+        (
+            frame(kind::PING, flag::NONE, 0, &[0; 7]),
+            code::FRAME_SIZE_ERROR,
+        ),
+        (
+            frame(kind::WINDOW_UPDATE, flag::NONE, 0, &[0; 4]),
+            code::PROTOCOL_ERROR,
+        ),
+        (
+            frame(kind::WINDOW_UPDATE, flag::NONE, 0, &[127, 255, 255, 255]),
+            code::FLOW_CONTROL_ERROR,
+        ),
+        (
+            frame(kind::CONTINUATION, flag::END_HEADERS, 1, b""),
+            code::PROTOCOL_ERROR,
+        ),
+        (
+            frame(kind::PRIORITY_UPDATE, flag::NONE, 0, &[0; 4]),
+            code::PROTOCOL_ERROR,
+        ),
+        (
+            frame(0x42, flag::NONE, 0, &[0; 16_385]),
+            code::FRAME_SIZE_ERROR,
+        ),
         (garbage, code::COMPRESSION_ERROR),
     ]
 }

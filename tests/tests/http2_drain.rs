@@ -66,7 +66,11 @@ fn requests_that_cross_with_the_announcement_are_answered() {
     let late = client.get("/hello");
     assert_eq!(client.response(slow).text(), "slow\n");
     assert_eq!(client.end(), End::Fin);
-    assert_eq!(client.so_far(late).status, 0, "the client may ask elsewhere");
+    assert_eq!(
+        client.so_far(late).status,
+        0,
+        "the client may ask elsewhere"
+    );
     drop(client);
     assert_eq!(server.wait().code, Some(0));
 }
@@ -109,7 +113,11 @@ fn idle_connections_are_told_and_closed() {
     silent.expect_fin();
     drop((used, fresh, silent));
     assert_eq!(server.wait().code, Some(0));
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[test]
@@ -139,7 +147,10 @@ fn a_drain_that_takes_too_long_is_cut() {
     assert_eq!(client.end(), End::Reset);
     assert_eq!(server.wait().code, Some(4));
     let taken = started.elapsed();
-    assert!(taken > Duration::from_millis(980) && taken < Duration::from_millis(3000), "{taken:?}");
+    assert!(
+        taken > Duration::from_millis(980) && taken < Duration::from_millis(3000),
+        "{taken:?}"
+    );
 }
 
 #[test]
@@ -246,7 +257,9 @@ fn new_connections_are_refused() {
     server.wait_counter("requests", 1);
     server.signal(Signal::TERM);
     let address = server.address().clone();
-    wait_for("refusal", || ajay_blackbox::Client::try_connect(&address).err());
+    wait_for("refusal", || {
+        ajay_blackbox::Client::try_connect(&address).err()
+    });
     assert_eq!(busy.response(stream).text(), "slow\n");
     drop(busy);
     assert_eq!(server.wait().code, Some(0));

@@ -5,8 +5,8 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use ajay_blackbox::http2::{
-    Frame, GoAway, Http2, PREFACE, STREAM_MAX, WINDOW_INITIAL, code, field_block, flag, headers, kind,
-    setting,
+    Frame, GoAway, Http2, PREFACE, STREAM_MAX, WINDOW_INITIAL, code, field_block, flag, headers,
+    kind, setting,
 };
 use ajay_blackbox::{Client, End, Server, pattern, program, resident_bytes};
 
@@ -21,7 +21,10 @@ const CLOSED: &[(u16, u32)] = &[(setting::INITIAL_WINDOW_SIZE, 0)];
 
 /// The bytes of a request's lines as SETTINGS_MAX_HEADER_LIST_SIZE counts them.
 fn counted(fields: &[(&str, &str)]) -> usize {
-    fields.iter().map(|(name, value)| name.len() + value.len() + 32).sum()
+    fields
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + 32)
+        .sum()
 }
 
 #[test]
@@ -150,8 +153,20 @@ fn requests_per_connection() {
     }
     assert_eq!(client.fetch("/slow?ms=100").status, 200);
     let goaway = client.goaway();
-    assert_eq!(goaway, GoAway { last: STREAM_MAX, code: code::NO_ERROR });
-    assert_eq!(client.goaway(), GoAway { last: 5, code: code::NO_ERROR });
+    assert_eq!(
+        goaway,
+        GoAway {
+            last: STREAM_MAX,
+            code: code::NO_ERROR
+        }
+    );
+    assert_eq!(
+        client.goaway(),
+        GoAway {
+            last: 5,
+            code: code::NO_ERROR
+        }
+    );
     assert_eq!(client.end(), End::Fin);
 }
 
@@ -164,7 +179,10 @@ fn new_requests_are_refused_while_too_much_is_held() {
     assert_eq!(slow.head(stream).status, 200);
     let mut other = server.connect_http2();
     let answer = other.fetch("/hello");
-    assert_eq!((answer.status, answer.field("retry-after")), (503, Some("1")));
+    assert_eq!(
+        (answer.status, answer.field("retry-after")),
+        (503, Some("1"))
+    );
     assert_eq!(server.connect().fetch("/hello").status, 503);
     server.wait_counter("requests_refused_memory", 2);
     slow.reset(stream, code::CANCEL);
@@ -259,15 +277,17 @@ fn a_preface_that_does_not_come() {
     let mut server = server(&["first_byte_timeout=700"]);
     // Not a byte of it, and a part.
     for (round, part) in [0, 1, 23].into_iter().enumerate() {
-        let mut client = server.connect();
-        client.send(&PREFACE[..part]);
-        in_time(DEADLINE, || client.expect_fin());
+        in_time(DEADLINE, || {
+            let mut client = server.connect();
+            client.send(&PREFACE[..part]);
+            client.expect_fin();
+        });
         server.wait_counter("timeout_first_byte", round as u64 + 1);
     }
     // All of it, and no SETTINGS.
-    let mut client = Http2::over(server.connect());
-    client.send(PREFACE);
     in_time(DEADLINE, || {
+        let mut client = Http2::over(server.connect());
+        client.send(PREFACE);
         client.goaway();
         assert_eq!(client.end(), End::Fin);
     });
@@ -327,7 +347,10 @@ fn a_handler_that_takes_too_long() {
 fn content_that_stops() {
     let mut server = server(&["content_timeout=700", "handler_timeout=10000"]);
     let mut client = server.connect_http2();
-    for (round, fields) in [&[("content-length", "10")][..], &[][..]].iter().enumerate() {
+    for (round, fields) in [&[("content-length", "10")][..], &[][..]]
+        .iter()
+        .enumerate()
+    {
         let stream = client.request("POST", "/read", fields, false);
         client.data(stream, b"12345", false);
         let other = client.get("/stream?n=30&pause=50");
@@ -359,7 +382,11 @@ fn content_that_nobody_reads_and_that_does_not_end() {
 
 #[test]
 fn content_that_goes_on_is_not_cut() {
-    let server = server(&["content_timeout=1500", "handler_timeout=1500", "rate_min=off"]);
+    let server = server(&[
+        "content_timeout=1500",
+        "handler_timeout=1500",
+        "rate_min=off",
+    ]);
     let mut client = server.connect_http2();
     let stream = client.request("POST", "/read", &[("content-length", "10")], false);
     // Longer in all than the deadline.
@@ -400,8 +427,9 @@ fn content_below_the_minimum_rate() {
 fn a_window_that_is_not_opened() {
     let mut server = server(&["write_timeout=700", "rate_min=off"]);
     let mut client = Http2::connect_with(server.address(), CLOSED);
-    for (round, target) in
-        ["/big?bytes=1000000", "/stream?n=1000&bytes=1000", "/hello"].iter().enumerate()
+    for (round, target) in ["/big?bytes=1000000", "/stream?n=1000&bytes=1000", "/hello"]
+        .iter()
+        .enumerate()
     {
         let stream = client.get(target);
         assert_eq!(client.head(stream).status, 200);
@@ -427,7 +455,9 @@ fn a_connection_window_that_is_not_opened() {
     let settings = [(setting::INITIAL_WINDOW_SIZE, STREAM_MAX)];
     let mut client = Http2::connect_with(server.address(), &settings).holding_windows();
     let stream = client.get("/big?bytes=1000000");
-    client.wait(stream, |answer| answer.body.len() == WINDOW_INITIAL as usize);
+    client.wait(stream, |answer| {
+        answer.body.len() == WINDOW_INITIAL as usize
+    });
     let code = in_time(DEADLINE, || client.reset_code(stream));
     assert_eq!(code, code::CANCEL);
     server.wait_counter("timeout_write", 1);
@@ -461,7 +491,7 @@ fn who_waits_for_others_of_its_connection_is_not_reset() {
 #[test]
 fn output_below_the_minimum_rate() {
     let mut server = server(&["rate_min=1000", "rate_grace=700", "write_timeout=10000"]);
-    let mut client = Http2::connect_with(server.address(), CLOSED);
+    let mut client = Http2::connect_with(server.address(), CLOSED).holding_windows();
     let stream = client.get("/big?bytes=100000");
     client.head(stream);
     let code = in_time(DEADLINE, || {
@@ -538,7 +568,9 @@ fn lifetime() {
     // Of one that is idle.
     let mut client = server.connect_http2();
     assert_eq!(client.fetch("/hello").status, 200);
-    in_time(Duration::from_millis(600), || client.expect_goodbye(code::NO_ERROR));
+    in_time(Duration::from_millis(600), || {
+        client.expect_goodbye(code::NO_ERROR)
+    });
     server.wait_counter("timeout_lifetime", 1);
     // Of one that is busy: what has begun is finished.
     let mut client = server.connect_http2();
@@ -563,8 +595,11 @@ fn a_client_that_does_not_close_is_closed() {
 #[test]
 fn deadlines_that_are_off() {
     let off = ["first_byte", "head", "content", "handler", "write", "idle"];
-    let settings: Vec<String> =
-        off.iter().map(|name| format!("{name}_timeout=off")).chain(["rate_min=off".to_owned()]).collect();
+    let settings: Vec<String> = off
+        .iter()
+        .map(|name| format!("{name}_timeout=off"))
+        .chain(["rate_min=off".to_owned()])
+        .collect();
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     let server = server(&settings);
     let mut client = server.connect_http2();

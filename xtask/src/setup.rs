@@ -7,6 +7,10 @@ const PACKAGES: &[&str] = &[
     "curl",          // black-box tests
     "python3",       // black-box tests: http.client and raw sockets
     "python3-hpack", // differential tests of HPACK
+    "python3-hyperframe", // black-box tests: HTTP/2 frames by hand
+    "python3-h2", // black-box tests: another client of HTTP/2
+    "nghttp2-client", // black-box tests: nghttp and h2load
+    "nodejs", // black-box tests: another client of HTTP/2
     "procps",        // looking at processes while working on tests and bench
     "util-linux",    // bench: taskset, prlimit
     "g++",           // fuzz targets: libFuzzer is C++
