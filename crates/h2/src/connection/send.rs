@@ -105,7 +105,12 @@ impl Connection {
         if !self.scheduler.is_empty() || len > self.frame_len_max(key) as usize {
             return Ok(false);
         }
-        let body = self.send_head(key, head, ContentSize::Exact(len as u64), out)?;
+        // No content says nothing of what GET would have: HEAD may not tell a length of 0 then.
+        let size = match len {
+            0 => ContentSize::Empty,
+            len => ContentSize::Exact(len as u64),
+        };
+        let body = self.send_head(key, head, size, out)?;
         if body == SendBody::Payload {
             self.frame_data(key, len as u32, true, out)?;
             out.extend_from_slice(content);

@@ -297,6 +297,25 @@ fn a_tunnel_has_content_both_ways() {
         .unwrap();
 }
 
+/// A handler that leaves the content out for HEAD does not know its length: 0 would be a lie.
+#[test]
+fn no_content_for_head_tells_no_length() {
+    let mut server = Server::new();
+    let none = FieldSection::new();
+    for (method, told) in [("HEAD", false), ("GET", true)] {
+        let stream = if told { 3 } else { 1 };
+        let key = server.request(stream, method, true);
+        let sent = server
+            .connection
+            .send_whole(key, &head(&none), b"", &mut server.out);
+        assert_eq!(sent, Ok(true));
+        let frames = server.frames();
+        let lines = server.fields_of(&frames[0]);
+        let length = lines.iter().any(|(name, _)| name == "content-length");
+        assert_eq!(length, told, "{method}");
+    }
+}
+
 #[test]
 fn an_early_response_stops_the_content() {
     let mut server = Server::new();
