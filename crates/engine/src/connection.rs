@@ -287,7 +287,7 @@ impl Clock {
 
     /// On drain: an idle connection's grace begins now.
     fn hasten(&mut self, now: Tick) {
-        if matches!(self.wait, Wait::Idle | Wait::FirstByte) {
+        if matches!(self.wait, Wait::Idle | Wait::FirstByte | Wait::Handshake) {
             self.restart(self.wait, now);
         }
     }
@@ -402,9 +402,10 @@ impl WaitLimits {
         }
     }
 
-    /// While the worker drains, waiting for a request, or for a client to close what we have
-    /// closed, takes no longer than this.
+    /// While the worker drains, waiting for a request, the handshake before it included, or for a
+    /// client to close what we have closed, takes no longer than this.
     pub(crate) fn hasten(&mut self, drain_idle: Tick) {
+        self.handshake = self.handshake.min(drain_idle);
         self.first_byte = self.first_byte.min(drain_idle);
         self.idle = self.idle.min(drain_idle);
         self.linger = self.linger.min(drain_idle);
