@@ -42,8 +42,10 @@ pub(crate) struct Http2 {
     pub(crate) woken: Vec<u32>,
     /// Stands in the worker's list of connections with such exchanges.
     pub(crate) is_listed: bool,
-    /// Content of responses that is here and has not been framed.
+    /// Content of responses that is here for them only and has not been framed.
     output_bytes: usize,
+    /// How the client opens the connection's window, while content waits for that.
+    window_clock: Clock,
     drain: DrainState,
     /// Streams that were reset because their client took nothing.
     stalls: u32,
@@ -73,6 +75,8 @@ struct Stream {
     clock: Clock,
     /// Content of its response that is to be framed next.
     output: Bytes,
+    /// `output` is held for this response, and not shared with others.
+    is_owned: bool,
     /// Nothing follows `output`.
     is_last: bool,
     /// The client holds its content back until it is asked for it.
@@ -119,10 +123,13 @@ impl Http2 {
     fn remove(&mut self, key: StreamKey) -> Option<Stream> {
         self.stream(key)?;
         let stream = self.streams.get_mut(key.slot())?.take()?;
-        self.output_bytes -= stream.output.len();
+        if stream.is_owned {
+            self.output_bytes -= stream.output.len();
+        }
         Some(stream)
     }
 }
+
 impl<S: Service> Session<'_, S> {
     /// Looks at a connection's first bytes. False when more of them are needed.
     pub(super) fn settle_protocol(&mut self, input: &[u8]) -> bool {
@@ -150,6 +157,7 @@ impl<S: Service> Session<'_, S> {
             woken: Vec::new(),
             is_listed: false,
             output_bytes: 0,
+            window_clock: Clock::new(self.cx.now),
             drain: DrainState::No,
             stalls: 0,
             looked_at: self.cx.now,
@@ -259,12 +267,17 @@ impl<S: Service> Session<'_, S> {
     /// Goes on with the end of the connection where it has been asked for.
     fn advance_drain(&mut self) {
         let (now, is_wanted) = (self.cx.now, self.is_last_request());
+        let clock = &self.connection.clock;
+        let is_past_lifetime = is_wanted && clock.is_past_lifetime(&self.cx.waits, now);
         let Some(http2) = self.connection.http2.as_deref_mut() else {
             return;
         };
         let out = &mut self.cx.outbox.buffer;
         match http2.drain {
             DrainState::No if is_wanted => {
+                if is_past_lifetime && http2.core.is_idle() {
+                    self.cx.counters.count(Counter::TimeoutLifetime);
+                }
                 http2.core.drain(Drain::Announce, out);
                 http2.drain = DrainState::Announced(now);
             }

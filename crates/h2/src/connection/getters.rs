@@ -69,13 +69,18 @@ impl Connection {
             .map(|(key, _)| key)
     }
 
-    /// Whether content of a stream waits for a window that the peer has to open, its own or the
-    /// connection's, and not for its turn.
+    /// Whether content of a stream waits for the stream's own window, and not for its turn.
     #[must_use]
     pub fn is_blocked(&self, key: StreamKey) -> bool {
-        self.streams.get(key).is_some_and(|stream| {
-            stream.blocked_since.is_some() || (stream.ready > 0 && self.window.bytes() == 0)
-        })
+        let stream = self.streams.get(key);
+        stream.is_some_and(|stream| stream.blocked_since.is_some())
+    }
+
+    /// Whether streams that could send content wait for the connection's window.
+    #[inline]
+    #[must_use]
+    pub fn is_window_exhausted(&self) -> bool {
+        self.window.bytes() == 0 && !self.scheduler.is_empty()
     }
 
     /// A stream of which no content has come since that time or longer, although the peer may send

@@ -88,6 +88,10 @@ impl<S: Service> Session<'_, S> {
             Some(http2) if http2.looked_at + STREAMS_TICKS <= now => http2.looked_at = now,
             _ => return,
         }
+        let window = match self.http2() {
+            Some(http2) if http2.core.is_window_exhausted() => Some(http2.window_clock.due(&waits)),
+            _ => None,
+        };
         let mut at = 0;
         while let Some(stream) = self
             .http2()
@@ -100,8 +104,15 @@ impl<S: Service> Session<'_, S> {
             let (due, counter) = stream.clock.due(&waits);
             let (key, wait) = (stream.key, stream.clock.wait());
             if wait == Wait::Write && !self.is_blocked(key) {
-                // It waits for others of its connection, or for the socket: not its client's fault alone.
-                self.restart_clock(key, Wait::Write);
+                match window {
+                    // It waits for the socket, or for its turn: not its client's fault.
+                    None => self.restart_clock(key, Wait::Write),
+                    // It waits for its turn, which nobody has: the client opens no window for all of them.
+                    Some((window_due, counter)) if due.max(window_due) <= now => {
+                        self.stream_timed_out(key, wait, counter);
+                    }
+                    Some(_) => {}
+                }
             } else if due <= now {
                 self.stream_timed_out(key, wait, counter);
             }

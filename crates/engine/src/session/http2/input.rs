@@ -203,6 +203,7 @@ impl<S: Service> Session<'_, S> {
             began,
             clock,
             output: Bytes::new(),
+            is_owned: false,
             is_last: false,
             is_held_back: head.expect_continue,
             remaining: head.content_length,

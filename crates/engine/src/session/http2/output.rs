@@ -172,9 +172,9 @@ impl<S: Service> Session<'_, S> {
             self.complete(key, slot);
             return Ok(());
         }
-        let body = std::mem::take(&mut parts.body);
+        let mut body = std::mem::take(&mut parts.body);
         parts.recycle();
-        let output = match body.kind() {
+        let output = match body.kind_mut() {
             Kind::Stream(_) => {
                 let place = self.slots.get(slot);
                 place.body = Some(body);
@@ -183,7 +183,7 @@ impl<S: Service> Session<'_, S> {
             }
             Kind::Empty => Bytes::new(),
             Kind::Static(data) => Bytes::from_static(data),
-            Kind::Bytes(data) => data.clone(),
+            Kind::Bytes(data) => std::mem::take(data),
         };
         self.set_output(key, output, true);
         Ok(())
@@ -195,19 +195,20 @@ impl<S: Service> Session<'_, S> {
         let Some(http2) = self.http2() else {
             return;
         };
-        http2.output_bytes += output.len();
-        if http2
-            .core
-            .set_ready(key, output.len() as u64, millis)
-            .is_err()
-        {
-            http2.output_bytes -= output.len();
+        let len = output.len();
+        if http2.core.set_ready(key, len as u64, millis).is_err() {
             return;
         }
+        // What other responses use as well would not be free if this one were gone.
+        let is_owned = output.is_unique();
         if let Some(stream) = http2.stream(key) {
             stream.output = output;
+            stream.is_owned = is_owned;
             stream.is_last = is_last;
             stream.clock.wait_for(Wait::Write, now);
+            if is_owned {
+                http2.output_bytes += len;
+            }
         }
     }
 
@@ -292,7 +293,10 @@ impl<S: Service> Session<'_, S> {
             let is_empty = stream.output.is_empty();
             stream.clock.moved(len, now);
             let exchange = stream.exchange;
-            http2.output_bytes -= len;
+            if stream.is_owned {
+                http2.output_bytes -= len;
+            }
+            http2.window_clock.moved(len, now);
             progress = true;
             self.budget -= 1;
             let out = &mut self.cx.outbox.buffer;
@@ -308,6 +312,14 @@ impl<S: Service> Session<'_, S> {
                 Some(slot) if is_empty => self.fetch_output(key, slot),
                 _ => {}
             }
+        }
+        let now = self.cx.now;
+        if let Some(http2) = self.http2() {
+            let wait = match http2.core.is_window_exhausted() {
+                true => Wait::Write,
+                false => Wait::Nothing,
+            };
+            http2.window_clock.wait_for(wait, now);
         }
         Ok(progress)
     }

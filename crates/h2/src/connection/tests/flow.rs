@@ -151,6 +151,8 @@ fn waiting_for_a_window_is_dated() {
     assert_eq!(server.connection.unfinished_since().output, Some(10));
     assert_eq!(server.connection.find_blocked(9), None);
     assert_eq!(server.connection.find_blocked(10), Some(key));
+    assert!(server.connection.is_blocked(key));
+    assert!(!server.connection.is_window_exhausted());
     server.now = 20;
     server.receive(&window_update(1, 1));
     assert_eq!(send_all(&mut server), [(1, 1)]);
@@ -180,8 +182,11 @@ fn waiting_for_the_connections_window_is_dated() {
         None,
         "the stream is not to blame"
     );
+    assert!(!server.connection.is_blocked(key));
+    assert!(server.connection.is_window_exhausted());
     server.receive(&window_update(0, 1000));
     assert_eq!(server.connection.unfinished_since().output, None);
+    assert!(!server.connection.is_window_exhausted());
 }
 
 #[test]
