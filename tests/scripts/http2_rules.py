@@ -26,13 +26,15 @@ def raw(kind, flags, stream, payload=b""):
 
 def head(stream, fields, *flags):
     frame = frames.HeadersFrame(stream, hpack.Encoder().encode(fields, huffman=False))
-    frame.flags.update(flags or ("END_HEADERS", "END_STREAM"))
+    for flag in flags or ("END_HEADERS", "END_STREAM"):
+        frame.flags.add(flag)
     return frame.serialize()
 
 
-def data(stream, content, *flags, pad=0):
-    frame = frames.DataFrame(stream, content, pad_length=pad)
-    frame.flags.update(flags)
+def data(stream, content, *flags):
+    frame = frames.DataFrame(stream, content)
+    for flag in flags:
+        frame.flags.add(flag)
     return frame.serialize()
 
 

@@ -278,7 +278,7 @@ fn window_updates() {
 fn window_updates_by_one() {
     let mut server = server(&["rate_min=off"]);
     let closed = [(setting::INITIAL_WINDOW_SIZE, 0)];
-    let mut client = Http2::connect_with(server.address(), &closed);
+    let mut client = Http2::connect_with(server.address(), &closed).holding_windows();
     let stream = client.get("/big?bytes=1000000");
     client.head(stream);
     // Four for each frame that comes of it are free: this goes on, slowly.

@@ -223,9 +223,17 @@ fn a_certificate_that_is_no_good_is_told_at_start() {
     let missing = authority.file("missing.pem");
     let directory = std::env::temp_dir();
     let cases: [(&Path, &Path, &str); 10] = [
-        (&missing, &good.key, "missing.pem: No such file"),
+        (
+            &missing,
+            &good.key,
+            "missing.pem: cannot be read: No such file",
+        ),
         (&directory, &good.key, "Is a directory"),
-        (&good.chain, &missing, "missing.pem: No such file"),
+        (
+            &good.chain,
+            &missing,
+            "missing.pem: cannot be read: No such file",
+        ),
         (
             &empty,
             &good.key,
@@ -309,7 +317,7 @@ fn an_unreadable_key_is_told_at_start() {
     let (code, stderr) = binary(&args);
     assert_eq!(code, Some(1));
     assert!(
-        stderr.contains("localhost-key.pem: Permission denied"),
+        stderr.contains("localhost-key.pem: cannot be read: Permission denied"),
         "{stderr}"
     );
 }
@@ -500,7 +508,8 @@ fn certificates_of_clients_are_asked_for_and_checked() {
                     Some(count) => {
                         let expected = format!("localhost {count}\n");
                         let stderr = String::from_utf8_lossy(&output.stderr);
-                        assert!(text(&output).ends_with(&expected), "{args:?}: {stderr}");
+                        let shown = text(&output);
+                        assert!(shown.ends_with(&expected), "{args:?}: {shown} {stderr}");
                     }
                     None => {
                         assert!(!output.status.success(), "{setting} {args:?}");
@@ -848,6 +857,35 @@ fn a_slow_reader_is_served_to_the_end() {
 }
 
 // Other clients.
+
+/// Without TLS the curl of Debian 12 cannot do this, whoever the server is.
+#[test]
+fn curl_in_parallel_on_one_connection() {
+    let authority = Authority::new("tls-parallel");
+    let mut server = server(&authority, &["threads=2"]);
+    let port = server.port();
+    let url = format!("https://localhost:{port}/stream?n=5&bytes=2000&pause=10");
+    let output = run(Command::new("curl")
+        .args([
+            "-sS",
+            "--max-time",
+            "20",
+            "--resolve",
+            &format!("localhost:{port}:127.0.0.1"),
+        ])
+        .arg("--cacert")
+        .arg(authority.path())
+        .args(["--parallel", "--parallel-max", "50"])
+        .args(vec![&url; 60]));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(output.stdout.len(), 60 * 10_000);
+    assert_eq!(server.counter("connections_accepted"), 1);
+    assert_eq!(server.counter("requests"), 60);
+}
 
 #[test]
 fn nghttp_and_h2load() {

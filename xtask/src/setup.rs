@@ -4,22 +4,22 @@ use crate::run::{self, Failure, cargo, command};
 
 /// Debian packages, each with who needs it.
 const PACKAGES: &[&str] = &[
-    "curl",          // black-box tests
-    "python3",       // black-box tests: http.client and raw sockets
-    "python3-hpack", // differential tests of HPACK
+    "curl",               // black-box tests
+    "python3",            // black-box tests: http.client and raw sockets
+    "python3-hpack",      // differential tests of HPACK
     "python3-hyperframe", // black-box tests: HTTP/2 frames by hand
-    "python3-h2", // black-box tests: another client of HTTP/2
-    "nghttp2-client", // black-box tests: nghttp and h2load
-    "nodejs", // black-box tests: another client of HTTP/2
-    "procps",        // looking at processes while working on tests and bench
-    "util-linux",    // bench: taskset, prlimit
-    "g++",           // fuzz targets: libFuzzer is C++
-    "git",           // planted bugs, tidy
-    "wrk",           // black-box tests, bench
-    "openssl",       // tests of TLS: another client
-    "strace",        // black-box tests: system calls that fail
-    "faketime",      // black-box tests: a clock that jumps
-    "iproute2",      // attack: what the kernel holds for a connection
+    "python3-h2",         // black-box tests: another client of HTTP/2
+    "nghttp2-client",     // black-box tests: nghttp and h2load
+    "nodejs",             // black-box tests: another client of HTTP/2
+    "procps",             // looking at processes while working on tests and bench
+    "util-linux",         // bench: taskset, prlimit
+    "g++",                // fuzz targets: libFuzzer is C++
+    "git",                // planted bugs, tidy
+    "wrk",                // black-box tests, bench
+    "openssl",            // tests of TLS: another client
+    "strace",             // black-box tests: system calls that fail
+    "faketime",           // black-box tests: a clock that jumps
+    "iproute2",           // attack: what the kernel holds for a connection
 ];
 
 /// Debian packages that only the long tests need.

@@ -609,7 +609,8 @@ fn tls(request: &Request) -> Response {
         tls.version(),
         alpn.unwrap_or_default(),
         tls.sni().unwrap_or_default(),
-        tls.peer_certificates().len(),
+        // Some clients send their authority's along.
+        tls.peer_certificates().len().min(1),
     )
     .into_response()
 }
