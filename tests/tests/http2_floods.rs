@@ -188,7 +188,7 @@ fn field_blocks_of_too_many_frames() {
                 0 => (kind::HEADERS, flag::END_STREAM),
                 _ => (kind::CONTINUATION, 0),
             };
-            let flags = ends | u8::from(number == last) * flag::END_HEADERS;
+            let flags = ends | (u8::from(number == last) * flag::END_HEADERS);
             frame(kind, flags, 1, piece)
         });
         frames.flatten().collect::<Vec<u8>>()
