@@ -1,10 +1,9 @@
 //! Connections that make one request each and then wait.
 
 use crate::{
-    error::{Context as _, Error, Result, fail},
-    interrupt, process,
-    server::{check_answer, get, read_answer},
-    spec::Cores,
+    error::{Context as _, Result, fail},
+    h1, h2, interrupt, process,
+    spec::{Cores, Idle},
 };
 use std::{
     io::{self, Write as _},
@@ -16,23 +15,23 @@ use std::{
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Opens `count` connections, `batch` of them at a time: all connect, all ask, all are answered.
+/// Opens `count` connections, a batch of them at a time: all connect, all ask, all are answered.
 pub fn open(
     address: SocketAddr,
     count: usize,
-    batch: usize,
+    idle: &Idle,
     client: &Cores,
 ) -> Result<Vec<TcpStream>> {
+    let (batch, protocol) = (idle.batch, Protocol::of(idle, address));
     // On a thread of its own, which alone is pinned.
     let cores = client.cores.clone();
     let opener = thread::spawn(move || {
         process::pin(&cores).context(|| format!("pin to cores {cores:?}"))?;
-        let request = get(address);
         let mut connections = Vec::with_capacity(count);
         while connections.len() < count {
             interrupt::check()?;
             let size = batch.min(count - connections.len());
-            connections.extend(open_batch(address, size, &request)?);
+            connections.extend(open_batch(address, size, &protocol)?);
         }
         Ok(connections)
     });
@@ -41,19 +40,39 @@ pub fn open(
         .unwrap_or_else(|_| Err(fail!("the opening thread panicked")))
 }
 
-fn open_batch(address: SocketAddr, size: usize, request: &[u8]) -> Result<Vec<TcpStream>> {
+struct Protocol {
+    request: Vec<u8>,
+    receive_ok: fn(&mut TcpStream) -> Result<()>,
+}
+
+impl Protocol {
+    fn of(idle: &Idle, address: SocketAddr) -> Self {
+        if idle.http2 {
+            Self {
+                request: h2::get(address),
+                receive_ok: h2::receive_ok,
+            }
+        } else {
+            Self {
+                request: h1::get(address),
+                receive_ok: h1::receive_ok,
+            }
+        }
+    }
+}
+
+fn open_batch(address: SocketAddr, size: usize, protocol: &Protocol) -> Result<Vec<TcpStream>> {
     let mut batch = Vec::with_capacity(size);
     for _ in 0..size {
         batch.push(connect(address).context(|| format!("connect to {address}"))?);
     }
     for stream in &mut batch {
         stream
-            .write_all(request)
+            .write_all(&protocol.request)
             .context(|| "send a request".into())?;
     }
     for stream in &mut batch {
-        let answer = read_answer(stream).context(|| "read a response".into())?;
-        check_answer(&answer).map_err(|why| Error::Message(why.to_string()))?;
+        (protocol.receive_ok)(stream)?;
     }
     Ok(batch)
 }

@@ -1,6 +1,12 @@
 //! One runner for all benchmarks: load definitions × peers, both data. See `bench/README.md`.
 
 mod error;
+mod files;
+mod generator;
+mod h1;
+mod h2;
+mod h2load;
+mod handshakes;
 mod idle;
 mod interrupt;
 mod machine;
@@ -69,6 +75,7 @@ fn command(command: Command) -> Result<ExitCode> {
                 .flat_map(|load| &load.apt)
                 .chain(chosen.iter().flat_map(|peer| &peer.apt));
             setup::install(packages)?;
+            files::prepare(&dirs)?;
             for peer in &chosen {
                 setup::build(&dirs, peer)?;
             }

@@ -2,13 +2,13 @@
 
 use crate::{
     error::{Result, fail},
-    idle, interrupt,
+    generator::{Generator, Tally},
+    handshakes, idle, interrupt,
     place::Dirs,
     process::{Child, Launch},
     procfs,
     server::Server,
-    spec::{Cores, Idle, Load, Metric, Peer, Tool, Wrk},
-    wrk::{self, WrkReport},
+    spec::{Idle, Load, Metric, Peer, Tool},
 };
 use serde::Serialize;
 use std::{
@@ -19,11 +19,11 @@ use std::{
 
 /// A run that is not counted comes first, of this length.
 const WARM_UP_SECONDS: u32 = 1;
-/// CPU is counted until this long before wrk ends, when no connection has closed yet.
+/// CPU is counted until this long before the load ends, when no connection has closed yet.
 const BEFORE_THE_END: Duration = Duration::from_millis(150);
 /// The least time in which CPU is worth counting.
 const WINDOW_SECONDS_MIN: f64 = 1.0;
-/// How long wrk may take to end after its time.
+/// How long the load may take to end after its time.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// FIN_WAIT_2 and TIME_WAIT last 60 s each.
 const TIME_WAIT_PATIENCE: Duration = Duration::from_secs(150);
@@ -39,13 +39,16 @@ pub struct Sample {
     pub details: BTreeMap<&'static str, f64>,
 }
 
-type Figures = (BTreeMap<Metric, f64>, BTreeMap<&'static str, f64>);
+/// Figures and details of a sample.
+pub type Figures = (BTreeMap<Metric, f64>, BTreeMap<&'static str, f64>);
 
 pub fn measure(dirs: &Dirs, load: &Load, peer: &Peer, round: usize, port: u16) -> Result<Sample> {
     let time_wait = wait_for_time_wait(load.time_wait_max)?;
-    let mut server = Server::start(dirs, peer, &load.server, port)?;
+    let mut server = Server::start(dirs, peer, load, port)?;
     let (figures, mut details) = match &load.tool {
-        Tool::Wrk(wrk) => measure_wrk(dirs, load, wrk, &server, port),
+        Tool::Wrk(wrk) => measure_requests(dirs, load, wrk, &server),
+        Tool::H2load(h2load) => measure_requests(dirs, load, h2load, &server),
+        Tool::Handshakes(handshakes) => handshakes::measure(dirs, load, handshakes, &server),
         Tool::Idle(idle) => measure_idle(load, idle, &server),
     }
     .map_err(|e| {
@@ -112,38 +115,40 @@ fn drop_time_wait() -> bool {
 struct Window {
     cpu_ns: u64,
     seconds: f64,
-    /// What wrk had read at its two ends.
+    /// What the generator had read at its two ends.
     bytes_read: [u64; 2],
     memory: procfs::Memory,
     descriptors: usize,
 }
 
-fn measure_wrk(
+fn measure_requests(
     dirs: &Dirs,
     load: &Load,
-    command: &Wrk,
+    generator: &dyn Generator,
     server: &Server,
-    port: u16,
 ) -> Result<Figures> {
     let start = |seconds: u32| {
-        let names = dirs
-            .names()
-            .with("port", port)
-            .with("connections", load.connections)
-            .with("seconds", seconds);
-        let words = names.fill_all(&command.command)?;
-        start_wrk(dirs, &words, &load.client)
+        Child::start(Launch {
+            name: generator.name(),
+            command: &generator.command(dirs, load, server.address.port(), seconds)?,
+            env: &BTreeMap::new(),
+            dir: &dirs.bench,
+            cores: &load.client.cores,
+            stdout: Stdio::piped(),
+            stderr: Stdio::inherit(),
+        })
     };
     let deadline = |seconds: u32| Instant::now() + Duration::from_secs(seconds.into()) + PATIENCE;
 
     let warm_up = start(WARM_UP_SECONDS)?;
     warm_up.finish(deadline(WARM_UP_SECONDS), |_| Ok(()))?;
 
-    let wrk = start(load.seconds)?;
-    let window = watch(load, server, &wrk)?;
-    let (bytes_read, output) = wrk.finish(deadline(load.seconds), procfs::bytes_read)?;
-    let with_latency = command.command.iter().any(|word| word == "--latency");
-    let report = wrk::parse(&output, with_latency).map_err(|e| fail!("{e}\n{output}"))?;
+    let child = start(load.seconds)?;
+    let window = watch(load, server, &child)?;
+    let (bytes_read, output) = child.finish(deadline(load.seconds), procfs::bytes_read)?;
+    let tally = generator
+        .parse(&output)
+        .map_err(|e| fail!("{}: {e}\n{output}", generator.name()))?;
     // Some are being made anew in loads that close them.
     if window.descriptors < load.connections * 9 / 10 {
         eprintln!(
@@ -151,34 +156,22 @@ fn measure_wrk(
             window.descriptors, load.connections
         );
     }
-    Ok(figures(&report, &window, bytes_read))
-}
-
-fn start_wrk(dirs: &Dirs, command: &[String], client: &Cores) -> Result<Child> {
-    Child::start(Launch {
-        name: "wrk",
-        command,
-        env: &BTreeMap::new(),
-        dir: &dirs.bench,
-        cores: &client.cores,
-        stdout: Stdio::piped(),
-        stderr: Stdio::inherit(),
-    })
+    Ok(figures(&tally, &window, bytes_read, generator.bulk_bytes()))
 }
 
 /// Reads CPU time at both ends of the window, and memory at its end.
-fn watch(load: &Load, server: &Server, wrk: &Child) -> Result<Window> {
+fn watch(load: &Load, server: &Server, generator: &Child) -> Result<Window> {
     let begin = Instant::now();
     interrupt::sleep_until(begin + Duration::from_secs_f64(load.settle_seconds))?;
     let cpu_before = procfs::cpu_times(&server.tree()?)?;
-    let read_before = procfs::bytes_read(wrk.pid())?;
+    let read_before = procfs::bytes_read(generator.pid())?;
     let opened = Instant::now();
 
     let end = begin + Duration::from_secs(load.seconds.into()) - BEFORE_THE_END;
     interrupt::sleep_until(end)?;
     let tree = server.tree()?;
     let cpu_after = procfs::cpu_times(&tree)?;
-    let read_after = procfs::bytes_read(wrk.pid())?;
+    let read_after = procfs::bytes_read(generator.pid())?;
     Ok(Window {
         seconds: opened.elapsed().as_secs_f64(),
         cpu_ns: procfs::cpu_between(&cpu_before, &cpu_after)?,
@@ -188,27 +181,28 @@ fn watch(load: &Load, server: &Server, wrk: &Child) -> Result<Window> {
     })
 }
 
-/// wrk says how many requests it completed in all, but not when. Every response has the same
-/// length, so the window has that share of the requests that it has of the bytes wrk read.
-fn figures(report: &WrkReport, window: &Window, bytes_read: u64) -> Figures {
+/// A generator says how many requests it completed in all, but not when. Every response has the same
+/// length, so the window has that share of the requests that it has of the bytes the generator read.
+fn figures(tally: &Tally, window: &Window, bytes_read: u64, bulk_bytes: Option<u64>) -> Figures {
     let [before, after] = window.bytes_read;
     let share = after.saturating_sub(before) as f64 / bytes_read.max(1) as f64;
-    let requests = report.requests as f64 * share;
+    let requests = tally.requests as f64 * share;
     let mut figures = BTreeMap::from([
-        (Metric::Rps, report.rps),
+        (Metric::Rps, tally.rps),
         (Metric::RssKib, window.memory.rss_kib as f64),
-        (Metric::SocketErrors, report.socket_errors as f64),
-        (Metric::BadStatuses, report.bad_statuses as f64),
+        (Metric::SocketErrors, tally.socket_errors as f64),
+        (Metric::BadStatuses, tally.bad_statuses as f64),
     ]);
-    if let Some(latency) = report.latency {
-        figures.insert(Metric::P50Us, latency.p50_us);
-        figures.insert(Metric::P99Us, latency.p99_us);
-    }
+    figures.extend(&tally.latencies);
     if requests > 0.0 {
-        figures.insert(Metric::CpuUs, window.cpu_ns as f64 / 1e3 / requests);
+        let cpu_ns = window.cpu_ns as f64 / requests;
+        figures.insert(Metric::CpuUs, cpu_ns / 1e3);
+        if let Some(bytes) = bulk_bytes {
+            figures.insert(Metric::CpuNsPerByte, cpu_ns / bytes as f64);
+        }
     }
     let details = BTreeMap::from([
-        ("requests", report.requests as f64),
+        ("requests", tally.requests as f64),
         ("window_requests", requests),
         ("window_seconds", window.seconds),
         ("window_cpu_seconds", window.cpu_ns as f64 / 1e9),
@@ -220,12 +214,12 @@ fn figures(report: &WrkReport, window: &Window, bytes_read: u64) -> Figures {
 
 fn measure_idle(load: &Load, idle: &Idle, server: &Server) -> Result<Figures> {
     // Code, allocator and pools as they are in a server that has worked.
-    let warm_up = idle::open(server.address, idle.batch, idle.batch, &load.client)?;
+    let warm_up = idle::open(server.address, idle.batch, idle, &load.client)?;
     drop(warm_up);
     interrupt::sleep(Duration::from_secs(WARM_UP_SECONDS.into()))?;
     let before = procfs::memory(&server.tree()?)?;
 
-    let connections = idle::open(server.address, load.connections, idle.batch, &load.client)?;
+    let connections = idle::open(server.address, load.connections, idle, &load.client)?;
     interrupt::sleep(Duration::from_secs_f64(idle.wait_seconds))?;
     let tree = server.tree()?;
     let after = procfs::memory(&tree)?;
@@ -252,13 +246,14 @@ fn measure_idle(load: &Load, idle: &Idle, server: &Server) -> Result<Figures> {
 #[cfg(test)]
 mod tests {
     use super::{Window, figures};
-    use crate::{procfs::Memory, spec::Metric, wrk::WrkReport};
+    use crate::{generator::Tally, procfs::Memory, spec::Metric};
+    use std::collections::BTreeMap;
 
-    fn report() -> WrkReport {
-        WrkReport {
+    fn tally() -> Tally {
+        Tally {
             requests: 1000,
             rps: 500.0,
-            latency: None,
+            latencies: BTreeMap::from([(Metric::P50Us, 7.0)]),
             socket_errors: 0,
             bad_statuses: 0,
         }
@@ -276,14 +271,22 @@ mod tests {
 
     #[test]
     fn the_window_has_its_share_of_the_requests() {
-        let (figures, details) = figures(&report(), &window([20_000, 70_000]), 100_000);
+        let (figures, details) = figures(&tally(), &window([20_000, 70_000]), 100_000, None);
         assert!((details["window_requests"] - 500.0).abs() < 1e-9);
         assert!((figures[&Metric::CpuUs] - 10.0).abs() < 1e-9);
+        assert!((figures[&Metric::P50Us] - 7.0).abs() < 1e-9);
+        assert!(!figures.contains_key(&Metric::CpuNsPerByte));
+    }
+
+    #[test]
+    fn long_contents_have_a_cost_per_byte() {
+        let (figures, _) = figures(&tally(), &window([20_000, 70_000]), 100_000, Some(100_000));
+        assert!((figures[&Metric::CpuNsPerByte] - 0.1).abs() < 1e-9);
     }
 
     #[test]
     fn a_window_without_requests_has_no_cpu_per_request() {
-        let (figures, _) = figures(&report(), &window([70_000, 70_000]), 100_000);
+        let (figures, _) = figures(&tally(), &window([70_000, 70_000]), 100_000, None);
         assert!(!figures.contains_key(&Metric::CpuUs));
     }
 }

@@ -44,11 +44,17 @@ impl Dirs {
         self.target.join("run").join(peer)
     }
 
+    /// What loads send and peers serve, made by [`crate::files`].
+    pub fn files(&self) -> PathBuf {
+        self.target.join("files")
+    }
+
     pub fn names(&self) -> Names {
         Names::default()
             .with("root", self.root.display())
             .with("bench", self.bench.display())
             .with("target", self.target.display())
+            .with("files", self.files().display())
     }
 }
 

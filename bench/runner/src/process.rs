@@ -10,7 +10,7 @@ use crate::{
 use std::{
     collections::BTreeMap,
     io::{self, Read as _},
-    os::unix::process::CommandExt as _,
+    os::{fd::AsRawFd as _, unix::process::CommandExt as _},
     path::Path,
     process::{self, Command, ExitStatus, Stdio},
     thread,
@@ -21,6 +21,10 @@ use std::{
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a wait looks whether the child ended.
 const LOOK: Duration = Duration::from_millis(10);
+/// What a child may write to a pipe, which is read when it has ended: reading meanwhile would
+/// disturb what is measured. `openssl s_time` writes a byte per connection; this is the most that
+/// the kernel gives without asking for more rights.
+const PIPE_BYTES: libc::c_int = 1 << 20;
 
 pub struct Launch<'a> {
     /// For messages.
@@ -72,6 +76,10 @@ impl Child {
             ),
             _ => fail!("{}: cannot start {program}: {e}", launch.name),
         })?;
+        if let Some(stdout) = &inner.stdout {
+            // SAFETY: no pointers. A pipe that stays small is enough for most.
+            unsafe { libc::fcntl(stdout.as_raw_fd(), libc::F_SETPIPE_SZ, PIPE_BYTES) };
+        }
         Ok(Self {
             name: launch.name.to_string(),
             inner,

@@ -109,9 +109,18 @@ pub fn memory(pids: &[i32]) -> Result<Memory> {
 
 /// Bytes that a process has read so far, by all its threads. Works until it is reaped.
 pub fn bytes_read(pid: i32) -> Result<u64> {
+    io_bytes(pid, "rchar:")
+}
+
+/// The same of what it has written.
+pub fn bytes_written(pid: i32) -> Result<u64> {
+    io_bytes(pid, "wchar:")
+}
+
+fn io_bytes(pid: i32, name: &str) -> Result<u64> {
     let path = format!("/proc/{pid}/io");
     let text = fs::read_to_string(&path).context(|| format!("read {path}"))?;
-    field(&text, "rchar:").ok_or_else(|| fail!("{path} has no rchar"))
+    field(&text, name).ok_or_else(|| fail!("{path} has no {name}"))
 }
 
 /// Descriptors open in a set of processes.

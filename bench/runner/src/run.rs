@@ -3,7 +3,7 @@
 use crate::{
     choose,
     error::{Context as _, Error, Result, fail},
-    machine,
+    files, machine,
     measure::{self, Sample},
     place::Dirs,
     process,
@@ -14,13 +14,7 @@ use crate::{
     summary::{self, Verdict},
 };
 use clap::Args;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-    process::ExitCode,
-    thread,
-};
+use std::{collections::BTreeMap, fs, path::Path, process::ExitCode, thread};
 
 #[derive(Args)]
 pub struct Options {
@@ -73,6 +67,7 @@ pub fn run(
         .collect();
     check_cores(&plan)?;
     process::raise_own_descriptor_limit()?;
+    files::prepare(dirs)?;
     if !options.no_build {
         build(dirs, &plan)?;
     }
@@ -156,12 +151,9 @@ fn build(dirs: &Dirs, plan: &[(Load, Vec<Peer>)]) -> Result<()> {
 
 /// Every peer must start and answer before hours are spent on the others.
 fn check_peers(dirs: &Dirs, plan: &[(Load, Vec<Peer>)], port: u16) -> Result<()> {
-    let mut checked = BTreeSet::new();
     for (load, peers) in plan {
         for peer in peers {
-            if checked.insert(&peer.name) {
-                Server::start(dirs, peer, &load.server, port)?;
-            }
+            Server::start(dirs, peer, load, port)?;
         }
     }
     Ok(())

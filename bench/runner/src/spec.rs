@@ -24,6 +24,9 @@ pub struct Load {
     /// A measurement begins with at most this many sockets in TIME_WAIT.
     #[serde(default = "default_time_wait_max")]
     pub time_wait_max: usize,
+    /// The load goes to the peer's port for TLS.
+    #[serde(default)]
+    pub tls: bool,
     pub server: Place,
     #[serde(default)]
     pub client: Cores,
@@ -66,6 +69,8 @@ pub struct Cores {
 #[serde(rename_all = "lowercase")]
 pub enum Tool {
     Wrk(Wrk),
+    H2load(H2load),
+    Handshakes(Handshakes),
     Idle(Idle),
 }
 
@@ -77,7 +82,30 @@ pub struct Wrk {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct H2load {
+    /// Requests under way at a time on each connection.
+    pub streams: usize,
+    pub path: String,
+    /// The file (of those the bench makes) that is sent, with POST.
+    pub post: Option<String>,
+    /// The length of the content that a request moves: that of its response, or its own with `post`.
+    pub content_bytes: u64,
+}
+
+/// TLS handshakes, one connection after the other.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Handshakes {
+    /// With the session of an earlier connection.
+    pub resumed: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Idle {
+    /// Else HTTP/1.1.
+    #[serde(default)]
+    pub http2: bool,
     /// Connections opened, asked and answered together.
     pub batch: usize,
     /// From the last response to the reading.
@@ -90,9 +118,14 @@ pub struct Idle {
 pub enum Metric {
     /// Server CPU per request, user and system, in µs.
     CpuUs,
+    /// The same by the content's length, where it is long.
+    CpuNsPerByte,
+    HandshakesPerCpuSecond,
     Rps,
     P50Us,
     P99Us,
+    MeanUs,
+    MaxUs,
     /// PSS of an idle connection.
     IdleBytes,
     PssKib,
@@ -106,9 +139,13 @@ impl Metric {
     pub fn title(self) -> &'static str {
         match self {
             Self::CpuUs => "CPU/req, µs",
+            Self::CpuNsPerByte => "CPU/byte, ns",
+            Self::HandshakesPerCpuSecond => "handshakes/CPU second",
             Self::Rps => "rps",
             Self::P50Us => "p50, µs",
             Self::P99Us => "p99, µs",
+            Self::MeanUs => "mean, µs",
+            Self::MaxUs => "max, µs",
             Self::IdleBytes => "PSS/connection, bytes",
             Self::PssKib => "PSS, KiB",
             Self::RssKib => "RSS, KiB",
@@ -119,7 +156,11 @@ impl Metric {
 
     /// Whether ours against a peer's says anything.
     pub fn is_compared(self) -> bool {
-        !matches!(self, Self::SocketErrors | Self::BadStatuses | Self::RssKib)
+        // One request makes the maximum.
+        !matches!(
+            self,
+            Self::SocketErrors | Self::BadStatuses | Self::RssKib | Self::MaxUs
+        )
     }
 }
 
@@ -221,6 +262,26 @@ pub struct Peer {
     #[serde(default, rename = "build")]
     pub builds: Vec<Step>,
     pub start: Start,
+    /// Other ways to start it, for some of its loads.
+    #[serde(default, rename = "variant")]
+    pub variants: Vec<Variant>,
+}
+
+impl Peer {
+    pub fn start_for(&self, load: &str) -> &Start {
+        let named = |variant: &&Variant| variant.loads.iter().any(|name| name == load);
+        self.variants
+            .iter()
+            .find(named)
+            .map_or(&self.start, |variant| &variant.start)
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    pub loads: Vec<String>,
+    pub start: Start,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -279,7 +340,8 @@ pub fn peers(bench: &Path) -> Result<BTreeMap<String, Peer>> {
         if path.exists() {
             let mut peer: Peer = read(&path)?;
             peer.name = stem(&folder);
-            if peer.start.command.is_empty() {
+            let mut starts = peer.variants.iter().map(|variant| &variant.start);
+            if peer.start.command.is_empty() || starts.any(|start| start.command.is_empty()) {
                 return Err(fail!("{}: start.command is empty", path.display()));
             }
             peers.insert(peer.name.clone(), peer);
@@ -308,6 +370,10 @@ fn check_load(load: &Load) -> std::result::Result<(), Error> {
     }
     match &load.tool {
         Tool::Wrk(wrk) if wrk.command.is_empty() => Err(fail!("tool.wrk.command is empty")),
+        Tool::H2load(h2load) if h2load.streams == 0 || !h2load.path.starts_with('/') => Err(fail!(
+            "tool.h2load.streams must be at least 1 and path begin with a slash"
+        )),
+        Tool::Handshakes(_) if !load.tls => Err(fail!("tool.handshakes needs tls = true")),
         Tool::Idle(idle) if idle.batch == 0 || !(0.0..600.0).contains(&idle.wait_seconds) => Err(
             fail!("tool.idle.batch must be at least 1 and wait_seconds from 0 to 600"),
         ),
@@ -349,6 +415,9 @@ mod tests {
         for peer in peers.values() {
             for load in &peer.loads {
                 assert!(loads.contains_key(load), "{}: {load}", peer.name);
+            }
+            for load in peer.variants.iter().flat_map(|variant| &variant.loads) {
+                assert!(peer.loads.contains(load), "{}: {load}", peer.name);
             }
         }
         for load in loads.values() {

@@ -1,42 +1,39 @@
-//! Reading what `wrk` prints.
+//! wrk: HTTP/1.1.
 
-use std::fmt;
+use crate::{
+    error::Result,
+    generator::{BrokenOutput, Generator, Tally, finite, microseconds},
+    place::Dirs,
+    spec::{Load, Metric, Wrk},
+};
+use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, PartialEq)]
-pub struct WrkReport {
-    pub requests: u64,
-    pub rps: f64,
-    /// With `--latency` only.
-    pub latency: Option<Latency>,
-    pub socket_errors: u64,
-    pub bad_statuses: u64,
-}
+impl Generator for Wrk {
+    fn name(&self) -> &'static str {
+        "wrk"
+    }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Latency {
-    pub p50_us: f64,
-    pub p99_us: f64,
-}
+    fn command(&self, dirs: &Dirs, load: &Load, port: u16, seconds: u32) -> Result<Vec<String>> {
+        let names = dirs
+            .names()
+            .with("port", port)
+            .with("connections", load.connections)
+            .with("seconds", seconds);
+        names.fill_all(&self.command)
+    }
 
-#[derive(Debug, PartialEq, Eq)]
-pub enum BrokenReport {
-    Missing(&'static str),
-    Unreadable(String),
-    NoRequests,
-}
+    fn parse(&self, output: &str) -> std::result::Result<Tally, BrokenOutput> {
+        parse(output, self.command.iter().any(|word| word == "--latency"))
+    }
 
-impl fmt::Display for BrokenReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(what) => write!(f, "wrk's output has no {what}"),
-            Self::Unreadable(line) => write!(f, "cannot read this line of wrk's output: {line:?}"),
-            Self::NoRequests => write!(f, "wrk completed no request"),
-        }
+    fn bulk_bytes(&self) -> Option<u64> {
+        None
     }
 }
 
-/// Reads the whole output, which must have latencies if they were asked for. Lines that wrk leaves out when there is nothing to say count as 0.
-pub fn parse(output: &str, with_latency: bool) -> Result<WrkReport, BrokenReport> {
+/// Reads the whole output, which must have latencies if they were asked for. Lines that wrk leaves
+/// out when there is nothing to say count as 0.
+fn parse(output: &str, with_latency: bool) -> std::result::Result<Tally, BrokenOutput> {
     let mut requests = None;
     let mut rps = None;
     let mut p50_us = None;
@@ -44,7 +41,7 @@ pub fn parse(output: &str, with_latency: bool) -> Result<WrkReport, BrokenReport
     let mut socket_errors = 0;
     let mut bad_statuses = 0;
     for line in output.lines().map(str::trim) {
-        let unreadable = || BrokenReport::Unreadable(line.to_string());
+        let unreadable = || BrokenOutput::Unreadable(line.to_string());
         if let Some(rest) = line.strip_prefix("50%") {
             p50_us = Some(microseconds(rest).ok_or_else(unreadable)?);
         } else if let Some(rest) = line.strip_prefix("99%") {
@@ -59,50 +56,24 @@ pub fn parse(output: &str, with_latency: bool) -> Result<WrkReport, BrokenReport
             requests = Some(count.parse().map_err(|_| unreadable())?);
         }
     }
-    let requests = requests.ok_or(BrokenReport::Missing("line `N requests in`"))?;
-    let rps = rps.ok_or(BrokenReport::Missing("line `Requests/sec:`"))?;
-    let latency = if with_latency {
-        Some(Latency {
-            p50_us: p50_us.ok_or(BrokenReport::Missing("50% latency"))?,
-            p99_us: p99_us.ok_or(BrokenReport::Missing("99% latency"))?,
-        })
-    } else {
-        None
-    };
-    let report = WrkReport {
+    let requests = requests.ok_or(BrokenOutput::Missing("line `N requests in`"))?;
+    let rps = rps.ok_or(BrokenOutput::Missing("line `Requests/sec:`"))?;
+    let mut latencies = BTreeMap::new();
+    if with_latency {
+        let p50 = p50_us.ok_or(BrokenOutput::Missing("50% latency"))?;
+        let p99 = p99_us.ok_or(BrokenOutput::Missing("99% latency"))?;
+        latencies.extend([(Metric::P50Us, p50), (Metric::P99Us, p99)]);
+    }
+    if requests == 0 {
+        return Err(BrokenOutput::NoRequests);
+    }
+    Ok(Tally {
         requests,
         rps,
-        latency,
+        latencies,
         socket_errors,
         bad_statuses,
-    };
-    if report.requests == 0 {
-        return Err(BrokenReport::NoRequests);
-    }
-    Ok(report)
-}
-
-/// `1.50ms` and the like.
-fn microseconds(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
-    let (figure, unit) = text.split_at(unit_at);
-    let scale = match unit {
-        "us" => 1.0,
-        "ms" => 1e3,
-        "s" => 1e6,
-        "m" => 60e6,
-        "h" => 3600e6,
-        _ => return None,
-    };
-    Some(finite(figure)? * scale)
-}
-
-fn finite(text: &str) -> Option<f64> {
-    text.trim()
-        .parse()
-        .ok()
-        .filter(|figure: &f64| figure.is_finite())
+    })
 }
 
 /// `connect 0, read 1, write 0, timeout 2`.
@@ -117,7 +88,10 @@ fn sum_of_counts(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BrokenReport, WrkReport};
+    use crate::{
+        generator::{BrokenOutput, Tally},
+        spec::Metric,
+    };
 
     const GOOD: &str = "\
 Running 15s test @ http://localhost:8080
@@ -135,7 +109,7 @@ Requests/sec: 128237.41
 Transfer/sec:     15.65MB
 ";
 
-    fn parse(output: &str) -> Result<WrkReport, BrokenReport> {
+    fn parse(output: &str) -> Result<Tally, BrokenOutput> {
         super::parse(output, true)
     }
 
@@ -144,9 +118,8 @@ Transfer/sec:     15.65MB
         let report = parse(GOOD).unwrap();
         assert_eq!(report.requests, 1_935_523);
         assert!((report.rps - 128_237.41).abs() < 1e-6);
-        let latency = report.latency.unwrap();
-        assert!((latency.p50_us - 3_860.0).abs() < 1e-6);
-        assert!((latency.p99_us - 11_020.0).abs() < 1e-6);
+        assert!((report.latencies[&Metric::P50Us] - 3_860.0).abs() < 1e-6);
+        assert!((report.latencies[&Metric::P99Us] - 11_020.0).abs() < 1e-6);
         assert_eq!((report.socket_errors, report.bad_statuses), (0, 0));
     }
 
@@ -166,7 +139,7 @@ Transfer/sec:     15.65MB
         for (written, us) in [("812.00us", 812.0), ("1.20s", 1.2e6), ("1.50m", 90e6)] {
             let report = parse(&GOOD.replace("11.02ms", written)).unwrap();
             assert!(
-                (report.latency.unwrap().p99_us - us).abs() < 1e-3,
+                (report.latencies[&Metric::P99Us] - us).abs() < 1e-3,
                 "{written}"
             );
         }
@@ -176,17 +149,17 @@ Transfer/sec:     15.65MB
     fn says_what_is_missing() {
         assert_eq!(
             parse("unable to connect to localhost:8080 Connection refused"),
-            Err(BrokenReport::Missing("line `N requests in`"))
+            Err(BrokenOutput::Missing("line `N requests in`"))
         );
         let cut = &GOOD[..GOOD.find("Requests/sec").unwrap()];
         assert_eq!(
             parse(cut),
-            Err(BrokenReport::Missing("line `Requests/sec:`"))
+            Err(BrokenOutput::Missing("line `Requests/sec:`"))
         );
         let no_latency = GOOD.replace("     99%   11.02ms\n", "");
         assert_eq!(
             parse(&no_latency),
-            Err(BrokenReport::Missing("99% latency"))
+            Err(BrokenOutput::Missing("99% latency"))
         );
     }
 
@@ -200,25 +173,25 @@ Transfer/sec:     15.65MB
         ] {
             let result = parse(&GOOD.replace(good, broken));
             assert!(
-                matches!(result, Err(BrokenReport::Unreadable(_))),
+                matches!(result, Err(BrokenOutput::Unreadable(_))),
                 "{broken}"
             );
         }
         let text = format!("{GOOD}  Socket errors: connect, read\n");
-        assert!(matches!(parse(&text), Err(BrokenReport::Unreadable(_))));
+        assert!(matches!(parse(&text), Err(BrokenOutput::Unreadable(_))));
     }
 
     #[test]
     fn no_request_is_no_measurement() {
         let text = GOOD.replace("1935523 requests", "0 requests");
-        assert_eq!(parse(&text), Err(BrokenReport::NoRequests));
+        assert_eq!(parse(&text), Err(BrokenOutput::NoRequests));
     }
 
     #[test]
     fn latencies_that_were_not_asked_for_are_not_missed() {
         let (before, after) = GOOD.split_once("  Latency Distribution").unwrap();
         let text = before.to_string() + &after[after.find("  1935523").unwrap()..];
-        assert_eq!(super::parse(&text, false).unwrap().latency, None);
+        assert!(super::parse(&text, false).unwrap().latencies.is_empty());
         assert!(parse(&text).is_err());
     }
 }

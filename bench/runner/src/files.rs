@@ -1,0 +1,59 @@
+//! What loads send and peers serve: contents of known length, and a certificate.
+//!
+//! They stand in cargo's target directory: `www/` is what file servers serve, and the peers that
+//! answer from memory answer the same (`peers/common/src/content.rs`).
+
+use crate::{
+    error::{Context as _, Result, fail},
+    place::Dirs,
+};
+use std::{fs, path::Path, process::Command};
+
+/// Where a request's content goes; file servers answer it as any other file.
+const OK_FILES: [&str; 2] = ["ok.txt", "upload"];
+const LONG_FILES: [(&str, usize); 2] = [("10k.txt", 10 * 1024), ("1m.txt", 1024 * 1024)];
+
+pub fn prepare(dirs: &Dirs) -> Result<()> {
+    let files = dirs.files();
+    let www = files.join("www");
+    fs::create_dir_all(&www).context(|| format!("create {}", www.display()))?;
+    for name in OK_FILES {
+        write(&www.join(name), b"OK")?;
+    }
+    for (name, length) in LONG_FILES {
+        write(&www.join(name), &vec![b'x'; length])?;
+    }
+    let (certificate, key) = (files.join("cert.pem"), files.join("key.pem"));
+    if certificate.exists() && key.exists() {
+        return Ok(());
+    }
+    make_certificate(&certificate, &key)
+}
+
+/// A file that is right stays as it is: servers keep files open.
+fn write(path: &Path, content: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|found| found == content) {
+        return Ok(());
+    }
+    fs::write(path, content).context(|| format!("write {}", path.display()))
+}
+
+/// ECDSA with P-256, what most sites have.
+fn make_certificate(certificate: &Path, key: &Path) -> Result<()> {
+    let output = Command::new("openssl")
+        .args(["req", "-x509", "-nodes", "-days", "3650"])
+        .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
+        .args(["-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+        .arg("-keyout")
+        .arg(key)
+        .arg("-out")
+        .arg(certificate)
+        .output()
+        .context(|| "start openssl".into())?;
+    if !output.status.success() {
+        let message = String::from_utf8_lossy(&output.stderr);
+        return Err(fail!("openssl made no certificate: {message}"));
+    }
+    Ok(())
+}
