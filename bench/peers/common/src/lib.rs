@@ -2,11 +2,13 @@
 
 mod args;
 mod canned;
+mod content;
 mod framing;
 mod listener;
 
-pub use args::Args;
+pub use args::{Args, Tls};
 pub use canned::Canned;
+pub use content::content;
 pub use framing::{Framing, HeadTooLong, Turn};
 pub use listener::{listen, raise_descriptor_limit};
 

@@ -7,7 +7,7 @@
 mod sys;
 
 use peer_common::{Args, Canned, Framing, listen, on_threads, raise_descriptor_limit};
-use std::{io, os::fd::AsRawFd as _};
+use std::{io, net::SocketAddr, os::fd::AsRawFd as _};
 use sys::{Epoll, Socket};
 
 const READ_BYTES: usize = 16 * 1024;
@@ -18,12 +18,12 @@ fn main() {
     let args = Args::from_env();
     raise_descriptor_limit().expect("raise the descriptor limit");
     on_threads(args.threads, || {
-        serve(args).expect("serve");
+        serve(args.listen).expect("serve");
     });
 }
 
-fn serve(args: Args) -> io::Result<()> {
-    let listener = listen(args.listen)?;
+fn serve(address: SocketAddr) -> io::Result<()> {
+    let listener = listen(address)?;
     let mut epoll = Epoll::new(EVENTS)?;
     epoll.add(listener.as_raw_fd(), sys::READABLE)?;
     let mut connections: Vec<Option<Connection>> = Vec::new();

@@ -4,7 +4,7 @@
 //! The read buffer and the responses belong to the thread; an idle connection owns only its task.
 
 use peer_common::{Args, Canned, Framing, listen, on_threads, raise_descriptor_limit};
-use std::{cell::RefCell, future::poll_fn, io, rc::Rc};
+use std::{cell::RefCell, future::poll_fn, io, net::SocketAddr, rc::Rc};
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::{self, LocalOptions},
@@ -21,7 +21,7 @@ fn main() {
             .enable_io()
             .build_local(LocalOptions::default())
             .expect("build a runtime");
-        runtime.block_on(serve(args)).expect("serve");
+        runtime.block_on(serve(args.listen)).expect("serve");
     });
 }
 
@@ -31,8 +31,8 @@ struct Worker {
     canned: Canned,
 }
 
-async fn serve(args: Args) -> io::Result<()> {
-    let listener = TcpListener::from_std(listen(args.listen)?)?;
+async fn serve(address: SocketAddr) -> io::Result<()> {
+    let listener = TcpListener::from_std(listen(address)?)?;
     let worker = Rc::new(RefCell::new(Worker {
         buffer: vec![0; READ_BYTES],
         canned: Canned::default(),
