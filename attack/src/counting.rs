@@ -7,12 +7,15 @@
 //! known as such.
 //!
 //! ```text
-//! written = answered + mismatched + other_status + lost_after_written
+//! written = answered + mismatched + other_status + lost_after_written + refused
 //! ```
 //!
-//! holds before the mark and after it.
+//! holds before the mark and after it. *Refused* is known to HTTP/2 only: the server has said that
+//! it did not and will not process the request (RFC 9113 §8.7: above the last stream of a GOAWAY,
+//! or REFUSED_STREAM), so that anybody may send it again, and nothing is lost.
 
 mod client;
+mod http2;
 mod response;
 mod totals;
 
@@ -27,7 +30,7 @@ pub use totals::{Phase, Totals};
 use crate::attack::{SECONDS_MAX, seconds};
 use crate::error::within;
 use crate::loopback::Sources;
-use crate::{Error, Loopback, Result, descriptors};
+use crate::{Error, Loopback, Protocol, Result, descriptors};
 
 /// Requests of one connection that wait for an answer.
 const PIPELINE_MAX: u64 = 256;
@@ -49,16 +52,19 @@ pub enum Place {
 pub struct Plan {
     /// Whom.
     pub address: Loopback,
+    /// In which protocol.
+    pub protocol: Protocol,
     /// Before `/n/NUMBER`, or the whole target.
     pub path: String,
     /// Where the number goes.
     pub place: Place,
-    /// The response must contain the number. Without it any response with status 200 is right,
+    /// The response must contain the number; in HTTP/2 its content must. Without it any response with status 200 is right,
     /// and only one too many is seen.
     pub echo: bool,
     /// Connections kept up.
     pub connections: usize,
-    /// Requests of one connection that may wait for their answers.
+    /// Requests of one connection that may wait for their answers: in a pipeline, or on streams of
+    /// their own.
     pub pipeline: usize,
     /// How long new requests are sent.
     pub duration: Duration,
@@ -79,6 +85,7 @@ impl Plan {
     pub fn new(address: Loopback) -> Plan {
         Plan {
             address,
+            protocol: Protocol::Http1,
             path: String::new(),
             place: Place::Target,
             echo: false,

@@ -7,8 +7,8 @@
 //! | [`counting`] | a client that knows of each request whether it was written, answered, mixed up or lost |
 //! | [`scenario`] | honest load beside an attack, on a server and on the sink, compared |
 //!
-//! Nothing here uses the code under test. Everything speaks to loopback addresses only, and ends
-//! by itself after the time it was given.
+//! They speak HTTP/1.1 and HTTP/2, both in cleartext. Nothing here uses the code under test.
+//! Everything speaks to loopback addresses only, and ends by itself after the time it was given.
 
 #![forbid(unsafe_code)]
 
@@ -16,8 +16,10 @@ pub mod attack;
 pub mod counting;
 mod error;
 mod events;
+mod h2;
 mod json;
 mod loopback;
+mod protocol;
 pub mod scenario;
 pub mod sink;
 mod spread;
@@ -25,6 +27,7 @@ mod spread;
 pub use error::Error;
 pub use json::Json;
 pub use loopback::{Loopback, SOURCES_MAX, descriptors, raise_descriptor_limit};
+pub use protocol::Protocol;
 pub use spread::Spread;
 
 /// What the functions of this crate return.

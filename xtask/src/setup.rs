@@ -10,6 +10,7 @@ const PACKAGES: &[&str] = &[
     "python3-hyperframe", // black-box tests: HTTP/2 frames by hand
     "python3-h2",         // black-box tests: another client of HTTP/2
     "nghttp2-client",     // black-box tests: nghttp and h2load
+    "nghttp2-server",     // attack: nghttpd, a server to try the kit on
     "nodejs",             // black-box tests: another client of HTTP/2
     "procps",             // looking at processes while working on tests and bench
     "util-linux",         // bench: taskset, prlimit

@@ -9,7 +9,9 @@ use socket2::Socket;
 
 use super::script::{Reading, Script, Step};
 use super::tally::Tally;
+use crate::Protocol;
 use crate::events::Seen;
+use crate::h2::{self, Frame, Scanner, fields, flag, kind};
 
 /// Calls for one connection before others have their turn.
 const CALLS_PER_TURN: usize = 8;
@@ -17,6 +19,8 @@ const CALLS_PER_TURN: usize = 8;
 const SLOW_READ_BYTES: usize = 1024;
 /// A read that is larger is one of many of a large response: only its beginning is looked at.
 const SCANNED_BYTES_MAX: usize = 4096;
+/// SETTINGS with ACK.
+const ACKNOWLEDGEMENT: &[u8] = &[0, 0, 0, kind::SETTINGS, flag::ACK, 0, 0, 0, 0];
 
 pub(super) struct Connection {
     pub(super) socket: Socket,
@@ -24,6 +28,8 @@ pub(super) struct Connection {
     pub(super) opened: Instant,
     /// Of the response that was seen last, 0 before the first.
     pub(super) last_status: u16,
+    /// Error code of the GOAWAY that was seen last.
+    pub(super) last_goaway: Option<u32>,
     /// Waits for its turn, and must not do so twice.
     pub(super) queued: bool,
     /// Which of several sendings is ours.
@@ -37,6 +43,11 @@ pub(super) struct Connection {
     /// The server has closed its sending side; what it sent before may be unread.
     finished: bool,
     answered: bool,
+    frames: Scanner,
+    /// SETTINGS of the server that are not acknowledged.
+    unacknowledged: u32,
+    /// Bytes of an acknowledgement that were sent.
+    acknowledgement_sent: usize,
 }
 
 /// Of the step that is played now; none runs on into the next step.
@@ -90,6 +101,7 @@ impl Connection {
             script,
             opened: now,
             last_status: 0,
+            last_goaway: None,
             queued: false,
             serial,
             step: 0,
@@ -98,6 +110,9 @@ impl Connection {
             readable: false,
             finished: false,
             answered: false,
+            frames: Scanner::default(),
+            unacknowledged: 0,
+            acknowledgement_sent: 0,
         }
     }
 
@@ -169,11 +184,51 @@ impl Player<'_> {
     fn take(&mut self, len: usize) {
         self.connection.answered = true;
         self.tally.bytes_received += len as u64;
+        match self.script.protocol {
+            Protocol::Http1 => self.take_http1(len),
+            Protocol::Http2 => self.take_http2(len),
+        }
+    }
+
+    fn take_http1(&mut self, len: usize) {
         let scanned = if len <= SCANNED_BYTES_MAX { len } else { 16 };
         for status in statuses_in(&self.received[..scanned]) {
             self.connection.last_status = status;
             self.tally.add_response(status);
         }
+    }
+
+    fn take_http2(&mut self, len: usize) {
+        let Connection {
+            frames,
+            opened,
+            last_status,
+            last_goaway,
+            unacknowledged,
+            ..
+        } = &mut *self.connection;
+        let tally = &mut *self.tally;
+        frames.scan(&self.received[..len], |frame| match frame.kind {
+            kind::HEADERS => {
+                if let Some(status) = status_in(frame) {
+                    *last_status = status;
+                    tally.add_response(status);
+                }
+            }
+            kind::RST_STREAM => {
+                let code = h2::whole_number_at(frame.beginning, 0);
+                tally.add_stream_reset(code.unwrap_or(u32::MAX));
+            }
+            kind::GOAWAY => {
+                let code = h2::whole_number_at(frame.beginning, 4).unwrap_or(u32::MAX);
+                if last_goaway.replace(code).is_none() {
+                    tally.told_after.add(opened.elapsed());
+                }
+                tally.add_goaway(code);
+            }
+            kind::SETTINGS if frame.flags & flag::ACK == 0 => *unacknowledged += 1,
+            _ => {}
+        });
     }
 
     fn play(&mut self) -> Turn {
@@ -203,6 +258,9 @@ impl Player<'_> {
 
     fn step(&mut self) -> Flow {
         let script = self.script;
+        if self.must_acknowledge() {
+            return self.acknowledge();
+        }
         match &script.steps[self.connection.step] {
             Step::Send(bytes) => self.send_all(bytes),
             Step::SendOneOf(choices) => {
@@ -224,6 +282,7 @@ impl Player<'_> {
                 }
                 other => other,
             },
+            Step::SendEachPeriod(bytes) => self.send_each_period(bytes),
             Step::Await if self.connection.answered => Flow::Next,
             Step::Await | Step::Stay => Flow::Blocked,
             Step::Pause => match std::mem::replace(&mut self.connection.timer, Timer::Off) {
@@ -240,6 +299,33 @@ impl Player<'_> {
             Step::Reset => {
                 reset_on_close(&self.connection.socket);
                 Flow::Ended(End::Ours)
+            }
+        }
+    }
+
+    /// Between two frames, and not before the preface.
+    fn must_acknowledge(&self) -> bool {
+        let Connection {
+            unacknowledged,
+            step,
+            sent,
+            ..
+        } = *self.connection;
+        self.script.acknowledges && unacknowledged > 0 && step > 0 && sent == 0
+    }
+
+    fn acknowledge(&mut self) -> Flow {
+        let rest = &ACKNOWLEDGEMENT[self.connection.acknowledgement_sent..];
+        match self.transmit(rest) {
+            Err(flow) => flow,
+            Ok(len) if len == rest.len() => {
+                self.connection.acknowledgement_sent = 0;
+                self.connection.unacknowledged -= 1;
+                Flow::Again
+            }
+            Ok(len) => {
+                self.connection.acknowledgement_sent += len;
+                Flow::Again
             }
         }
     }
@@ -274,13 +360,33 @@ impl Player<'_> {
         }
     }
 
+    /// All of `bytes`, and again after a period.
+    fn send_each_period(&mut self, bytes: &[u8]) -> Flow {
+        if self.connection.timer == Timer::Armed {
+            return Flow::Blocked;
+        }
+        self.connection.timer = Timer::Off;
+        match self.send_all(bytes) {
+            Flow::Next => {
+                self.connection.sent = 0;
+                Flow::Timed(Wait::Period)
+            }
+            other => other,
+        }
+    }
+
     fn send(&mut self, bytes: &[u8]) -> Result<(), Flow> {
+        self.connection.sent += self.transmit(bytes)?;
+        Ok(())
+    }
+
+    /// How much of `bytes` the kernel took.
+    fn transmit(&mut self, bytes: &[u8]) -> Result<usize, Flow> {
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         match send(&self.connection.socket, bytes, flags) {
             Ok(len) => {
-                self.connection.sent += len;
                 self.tally.bytes_sent += len as u64;
-                Ok(())
+                Ok(len)
             }
             Err(Errno::AGAIN) => Err(Flow::Blocked),
             Err(Errno::INTR) => Err(Flow::Again),
@@ -317,6 +423,13 @@ impl Player<'_> {
 pub(super) fn reset_on_close(socket: &Socket) {
     // Fails only if the kernel has no socket here, and then there is nothing to reset.
     let _ = socket.set_linger(Some(Duration::ZERO));
+}
+
+/// The status in HEADERS; trailers have none.
+fn status_in(frame: Frame<'_>) -> Option<u16> {
+    let skipped = usize::from(frame.flags & flag::PADDED != 0)
+        + 5 * usize::from(frame.flags & flag::PRIORITY != 0);
+    fields::status_of(frame.beginning.get(skipped..)?)
 }
 
 /// The status codes of the status lines in `bytes`. Content that looks like one counts.

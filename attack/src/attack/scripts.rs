@@ -1,5 +1,7 @@
 //! The bytes of each attack.
 
+mod http2;
+
 use super::Kind;
 use super::script::{Script, Step};
 use crate::Loopback;
@@ -40,6 +42,21 @@ pub(super) fn scripts(kind: Kind, address: Loopback, path: &str) -> Vec<Script> 
         Kind::Http09 => http09(&wire),
         Kind::Tls => tls(),
         Kind::Random => random(&wire),
+        Kind::RapidReset => http2::rapid_reset(&wire),
+        Kind::MadeYouReset => http2::made_you_reset(&wire),
+        Kind::ContinuationFlood => http2::continuation_flood(&wire),
+        Kind::SettingsFlood => http2::settings_flood(&wire),
+        Kind::PingFlood => http2::ping_flood(),
+        Kind::PriorityFlood => http2::priority_flood(&wire),
+        Kind::WindowUpdateFlood => http2::window_update_flood(&wire),
+        Kind::EmptyFrames => http2::empty_frames(&wire),
+        Kind::TinyData => http2::tiny_data(&wire),
+        Kind::HpackBomb => http2::hpack_bomb(&wire),
+        Kind::Http2Bomb => http2::http2_bomb(&wire),
+        Kind::ZeroWindow => http2::zero_window(&wire),
+        Kind::StreamFlood => http2::stream_flood(&wire),
+        Kind::UnfinishedStreams => http2::unfinished_streams(&wire),
+        Kind::SlowPreface => http2::slow_preface(&wire),
     }
 }
 

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::Tallies;
 use super::player::{Connection, End, Player, Turn, Wait, reset_on_close};
 use super::script::Script;
-use super::tally::Tally;
+use super::tally::{LastWord, Tally};
 use crate::events::{Poller, Seen, Timers, Token};
 use crate::loopback::{Sources, connect};
 use crate::{Loopback, Result};
@@ -272,11 +272,14 @@ impl<'a> Swarm<'a> {
             }
             Turn::Ended(end) => {
                 let lived = self.now.saturating_duration_since(connection.opened);
-                let last_status = connection.last_status;
+                let last_word = match connection.last_goaway {
+                    Some(code) => LastWord::Goaway(code),
+                    None => LastWord::Status(connection.last_status),
+                };
                 let tally = &mut self.tallies[script];
                 match end {
-                    End::Fin => tally.add_closed(last_status, false, lived),
-                    End::Reset => tally.add_closed(last_status, true, lived),
+                    End::Fin => tally.add_closed(last_word, false, lived),
+                    End::Reset => tally.add_closed(last_word, true, lived),
                     End::Ours => tally.ended += 1,
                 }
                 self.vacate(slot);

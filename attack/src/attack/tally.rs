@@ -4,10 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Kind;
-use crate::{Json, Spread};
+use crate::{Json, Spread, h2};
 
 /// Status codes are 100 to 599; the first place is for connections that saw none.
 const STATUSES: usize = 501;
+/// Error codes of HTTP/2; the last place is for all that nobody has defined.
+const CODES: usize = 15;
 
 /// Counts over many connections. Every connection that was opened ended in one of the ways below:
 /// `opened = closed_by_fin + closed_by_reset + ended + open_at_end`.
@@ -35,8 +37,22 @@ pub struct Tally {
     pub lived: Spread,
     /// The age of the oldest connection at the end.
     pub oldest_at_end: Duration,
+    /// How long connections lived until the first GOAWAY.
+    pub told_after: Spread,
     responses: Vec<u64>,
     last_statuses: Vec<u64>,
+    last_goaways: [u64; CODES],
+    goaways: [u64; CODES],
+    stream_resets: [u64; CODES],
+}
+
+/// What the server said last on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LastWord {
+    /// A status, or 0 for nothing.
+    Status(u16),
+    /// GOAWAY with this error code.
+    Goaway(u32),
 }
 
 impl Default for Tally {
@@ -53,8 +69,12 @@ impl Default for Tally {
             bytes_received: 0,
             lived: Spread::default(),
             oldest_at_end: Duration::ZERO,
+            told_after: Spread::default(),
             responses: vec![0; STATUSES],
             last_statuses: vec![0; STATUSES],
+            last_goaways: [0; CODES],
+            goaways: [0; CODES],
+            stream_resets: [0; CODES],
         }
     }
 }
@@ -66,10 +86,44 @@ impl Tally {
         statuses(&self.responses)
     }
 
-    /// Connections that the server closed, by the last status that was seen on them; 0 where there
-    /// was none.
+    /// Connections that the server closed without GOAWAY, by the last status that was seen on them;
+    /// 0 where there was none.
     pub fn closed_after(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
         statuses(&self.last_statuses)
+    }
+
+    /// Connections that the server closed after GOAWAY, by the name of the last one's error code.
+    pub fn closed_after_goaway(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        codes(&self.last_goaways)
+    }
+
+    /// GOAWAY frames seen, by the name of the error code.
+    pub fn goaways(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        codes(&self.goaways)
+    }
+
+    /// RST_STREAM frames seen, by the name of the error code.
+    pub fn stream_resets(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        codes(&self.stream_resets)
+    }
+
+    /// What connections that the server closed had heard last, in words.
+    pub(crate) fn last_words(&self) -> Vec<String> {
+        let goaways = self.closed_after_goaway();
+        let goaways = goaways.map(|(code, count)| format!("GOAWAY {code} x {count}"));
+        let statuses = self.closed_after().map(|(status, count)| match status {
+            0 => format!("nothing x {count}"),
+            status => format!("{status} x {count}"),
+        });
+        goaways.chain(statuses).collect()
+    }
+
+    /// RST_STREAM in words.
+    pub(crate) fn stream_resets_in_words(&self) -> Vec<String> {
+        let resets = self.stream_resets();
+        resets
+            .map(|(code, count)| format!("RST_STREAM {code} x {count}"))
+            .collect()
     }
 
     /// Connections that the server closed.
@@ -81,13 +135,24 @@ impl Tally {
         self.responses[index(status)] += 1;
     }
 
-    pub(super) fn add_closed(&mut self, last_status: u16, by_reset: bool, lived: Duration) {
+    pub(super) fn add_goaway(&mut self, code: u32) {
+        self.goaways[code_index(code)] += 1;
+    }
+
+    pub(super) fn add_stream_reset(&mut self, code: u32) {
+        self.stream_resets[code_index(code)] += 1;
+    }
+
+    pub(super) fn add_closed(&mut self, last_word: LastWord, by_reset: bool, lived: Duration) {
         if by_reset {
             self.closed_by_reset += 1;
         } else {
             self.closed_by_fin += 1;
         }
-        self.last_statuses[index(last_status)] += 1;
+        match last_word {
+            LastWord::Status(status) => self.last_statuses[index(status)] += 1,
+            LastWord::Goaway(code) => self.last_goaways[code_index(code)] += 1,
+        }
         self.lived.add(lived);
     }
 
@@ -104,12 +169,12 @@ impl Tally {
         self.bytes_received += other.bytes_received;
         self.lived.merge(&other.lived);
         self.oldest_at_end = self.oldest_at_end.max(other.oldest_at_end);
-        for (own, others) in self.responses.iter_mut().zip(&other.responses) {
-            *own += others;
-        }
-        for (own, others) in self.last_statuses.iter_mut().zip(&other.last_statuses) {
-            *own += others;
-        }
+        self.told_after.merge(&other.told_after);
+        add_all(&mut self.responses, &other.responses);
+        add_all(&mut self.last_statuses, &other.last_statuses);
+        add_all(&mut self.last_goaways, &other.last_goaways);
+        add_all(&mut self.goaways, &other.goaways);
+        add_all(&mut self.stream_resets, &other.stream_resets);
     }
 
     fn json(&self) -> Json {
@@ -125,6 +190,12 @@ impl Tally {
             ("bytes_received", self.bytes_received.into()),
             ("responses", by_status(self.responses())),
             ("closed_after", by_status(self.closed_after())),
+            ("closed_after_goaway", by_name(self.closed_after_goaway())),
+            ("goaways", by_name(self.goaways())),
+            ("stream_resets", by_name(self.stream_resets())),
+            ("told_min_ms", ms(self.told_after.min())),
+            ("told_median_ms", ms(self.told_after.quantile(500))),
+            ("told_max_ms", ms(self.told_after.max())),
             ("lived_min_ms", ms(self.lived.min())),
             ("lived_median_ms", ms(self.lived.quantile(500))),
             ("lived_max_ms", ms(self.lived.max())),
@@ -140,6 +211,21 @@ fn index(status: u16) -> usize {
     }
 }
 
+fn code_index(code: u32) -> usize {
+    usize::try_from(code).map_or(CODES - 1, |code| code.min(CODES - 1))
+}
+
+fn codes(counts: &[u64; CODES]) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+    let named = (0..).map(h2::code_name).zip(counts);
+    named.filter_map(|(name, count)| (*count > 0).then_some((name, *count)))
+}
+
+fn add_all(own: &mut [u64], others: &[u64]) {
+    for (own, others) in own.iter_mut().zip(others) {
+        *own += others;
+    }
+}
+
 fn statuses(counts: &[u64]) -> impl Iterator<Item = (u16, u64)> + '_ {
     (0..).zip(counts).filter_map(|(at, count)| {
         let status = if at == 0 { 0 } else { at + 99 };
@@ -149,6 +235,11 @@ fn statuses(counts: &[u64]) -> impl Iterator<Item = (u16, u64)> + '_ {
 
 fn by_status(counts: impl Iterator<Item = (u16, u64)>) -> Json {
     let members = counts.map(|(status, count)| (status.to_string(), count.into()));
+    Json::Object(members.collect())
+}
+
+fn by_name(counts: impl Iterator<Item = (&'static str, u64)>) -> Json {
+    let members = counts.map(|(name, count)| (name.to_owned(), count.into()));
     Json::Object(members.collect())
 }
 
@@ -222,7 +313,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<18} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>9} {:>9}  {:<26} closed after",
+            "{:<21} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>9} {:>9}  {:<26} closed after",
             self.kind.name(),
             "opened",
             "FIN",
@@ -252,16 +343,11 @@ fn row(f: &mut fmt::Formatter<'_>, name: &str, tally: &Tally) -> fmt::Result {
         }
         _ => "-".to_owned(),
     };
-    let after: Vec<String> = tally
-        .closed_after()
-        .map(|(status, count)| match status {
-            0 => format!("nothing x {count}"),
-            status => format!("{status} x {count}"),
-        })
-        .collect();
+    let mut after = tally.last_words();
+    after.extend(tally.stream_resets_in_words());
     writeln!(
         f,
-        "  {:<16} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>9} {:>9}  {:<26} {}",
+        "  {:<19} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>9} {:>9}  {:<26} {}",
         name,
         tally.opened,
         tally.closed_by_fin,

@@ -1,6 +1,7 @@
 use clap::ValueEnum;
 
 use super::script::{Reading, Step};
+use super::tally::LastWord;
 use super::*;
 
 #[test]
@@ -15,6 +16,7 @@ fn every_script_comes_to_a_last_step_and_has_no_step_behind_one() {
                     step,
                     Step::SendForever(_)
                         | Step::TrickleForever(_)
+                        | Step::SendEachPeriod(_)
                         | Step::ReadSlowly
                         | Step::Stay
                         | Step::Close
@@ -28,7 +30,8 @@ fn every_script_comes_to_a_last_step_and_has_no_step_behind_one() {
                 Step::Send(bytes)
                 | Step::SendForever(bytes)
                 | Step::Trickle(bytes)
-                | Step::TrickleForever(bytes) => Some(vec![bytes]),
+                | Step::TrickleForever(bytes)
+                | Step::SendEachPeriod(bytes) => Some(vec![bytes]),
                 Step::SendOneOf(choices) => Some(choices.iter().collect()),
                 _ => None,
             });
@@ -56,8 +59,8 @@ fn names_on_the_command_line() {
 fn reports_add_up_by_variant() {
     let mut tally = Tally::default();
     tally.opened = 3;
-    tally.add_closed(408, false, Duration::from_secs(10));
-    tally.add_closed(0, true, Duration::from_secs(2));
+    tally.add_closed(LastWord::Status(408), false, Duration::from_secs(10));
+    tally.add_closed(LastWord::Status(0), true, Duration::from_secs(2));
     tally.open_at_end = 1;
     tally.add_response(408);
     tally.add_response(999);

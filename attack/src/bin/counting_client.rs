@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ajay_attack::counting::{self, Control, Place, Plan};
-use ajay_attack::{Error, Loopback, Result, raise_descriptor_limit};
+use ajay_attack::{Error, Loopback, Protocol, Result, raise_descriptor_limit};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -29,6 +29,10 @@ struct Args {
     #[arg(long, default_value = "127.0.0.1:8080")]
     address: Loopback,
 
+    /// What is spoken
+    #[arg(long, value_enum, default_value_t)]
+    protocol: Protocol,
+
     /// Before /n/NUMBER; or the whole target, if the number goes elsewhere
     #[arg(long, default_value = "")]
     path: String,
@@ -45,7 +49,7 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 16)]
     connections: usize,
 
-    /// Requests of one connection that may wait for their answers
+    /// Requests of one connection that may wait for their answers; in h2 each on a stream
     #[arg(long, value_name = "N", default_value_t = 1)]
     pipeline: usize,
 
@@ -101,6 +105,7 @@ fn run(args: &Args) -> Result<bool> {
     raise_descriptor_limit()?;
     let running = counting::start(&Plan {
         address: args.address,
+        protocol: args.protocol,
         path: args.path.clone(),
         place: args.place,
         echo: args.echo,

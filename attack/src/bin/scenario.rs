@@ -11,14 +11,14 @@ use std::time::Duration;
 use ajay_attack::attack::Kind;
 use ajay_attack::scenario::{Load, Scenario, markdown};
 use ajay_attack::sink::Manner;
-use ajay_attack::{Error, Result, raise_descriptor_limit};
+use ajay_attack::{Error, Protocol, Result, raise_descriptor_limit};
 use clap::{Parser, ValueEnum};
 
 /// Measures honest load beside attacks on a server, and beside the same attacks on a sink.
 #[derive(Debug, Parser)]
 #[command(name = "scenario", max_term_width = 100)]
 struct Args {
-    /// Which attacks, separated by commas [default: all]
+    /// Which attacks, separated by commas [default: all in the protocol of the honest load]
     #[arg(long, value_enum, value_delimiter = ',')]
     attacks: Vec<Kind>,
 
@@ -50,9 +50,13 @@ struct Args {
     #[arg(long, value_enum, default_value_t = Honest::Wrk)]
     honest: Honest,
 
-    /// Connections of the honest load
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    honest_connections: usize,
+    /// Connections of the honest load [default: 64, in h2 8]
+    #[arg(long, value_name = "N")]
+    honest_connections: Option<usize>,
+
+    /// Streams at once on each of them, in h2
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    honest_streams: usize,
 
     /// What the honest load asks for; the counting client adds /n/NUMBER
     #[arg(long, default_value = "/")]
@@ -94,8 +98,43 @@ struct Args {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Honest {
+    /// wrk, HTTP/1.1
     Wrk,
+    /// h2load, HTTP/2
+    H2load,
+    /// The counting client, HTTP/1.1
     Counting,
+    /// The counting client, HTTP/2
+    CountingH2,
+}
+
+fn load(args: &Args) -> Load {
+    let path = args.honest_path.clone();
+    let prefix = path.trim_end_matches('/').to_owned();
+    let connections = |usual| args.honest_connections.unwrap_or(usual);
+    match args.honest {
+        Honest::Wrk => Load::Wrk {
+            connections: connections(64),
+            path,
+        },
+        Honest::H2load => Load::H2load {
+            connections: connections(8),
+            streams: args.honest_streams,
+            path,
+        },
+        Honest::Counting => Load::Counting {
+            protocol: Protocol::Http1,
+            connections: connections(64),
+            streams: 1,
+            path: prefix,
+        },
+        Honest::CountingH2 => Load::Counting {
+            protocol: Protocol::Http2,
+            connections: connections(8),
+            streams: args.honest_streams,
+            path: prefix,
+        },
+    }
 }
 
 fn main() -> ExitCode {
@@ -110,7 +149,10 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<()> {
     raise_descriptor_limit()?;
-    let (connections, path) = (args.honest_connections, args.honest_path);
+    let load = load(&args);
+    let protocol = load.protocol();
+    let all = Kind::ALL.iter().copied();
+    let usual = all.filter(|kind| kind.protocol() == protocol);
     let attack_cpus = match args.attack_cpus.is_empty() {
         true => args.load_cpus.clone(),
         false => args.attack_cpus,
@@ -118,18 +160,12 @@ fn run(args: Args) -> Result<()> {
     let scenario = Scenario {
         server: args.server,
         attacks: match args.attacks.is_empty() {
-            true => Kind::ALL.to_vec(),
+            true => usual.collect(),
             false => args.attacks,
         },
         connections: args.connections,
         path: args.path,
-        load: match args.honest {
-            Honest::Wrk => Load::Wrk { connections, path },
-            Honest::Counting => Load::Counting {
-                connections,
-                path: path.trim_end_matches('/').to_owned(),
-            },
-        },
+        load,
         duration: Duration::from_secs(args.seconds),
         rounds: args.rounds,
         sink_rounds: args.sink_rounds.unwrap_or(args.rounds).min(args.rounds),

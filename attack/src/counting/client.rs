@@ -1,6 +1,8 @@
 //! The loop of the counting client: one thread, one epoll instance, one queue of permissions to
 //! send the next request.
 
+mod streams;
+
 use std::collections::VecDeque;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -11,10 +13,10 @@ use socket2::Socket;
 
 use super::response::{Reader, Response};
 use super::totals::{Phase, Totals};
-use super::{Control, Place, Plan};
-use crate::Result;
+use super::{Control, Place, Plan, http2};
 use crate::events::{Poller, Seen, Timers, Token};
 use crate::loopback::{Sources, connect};
+use crate::{Protocol, Result};
 
 /// Connections that are not answered yet: more would overflow the queue of the server's listener.
 const CONNECTING_MAX: usize = 256;
@@ -73,8 +75,8 @@ enum State {
 
 struct Connection {
     socket: Socket,
-    reader: Reader,
-    /// Requests that are not answered, in their order.
+    speech: Speech,
+    /// Requests that are not answered, in the order in which they were sent.
     in_flight: VecDeque<Request>,
     /// What the kernel has not taken yet.
     unsent: Vec<u8>,
@@ -82,14 +84,25 @@ struct Connection {
     sent: u64,
     /// Requests so far.
     requests: u32,
+    /// Permissions that the server's limits do not let us use now.
+    withheld: usize,
     /// No further request goes here.
     closing: bool,
     /// Until the first byte of the first answer.
     connect_took: Option<Duration>,
 }
 
+/// What is spoken on a connection.
+enum Speech {
+    Http1(Reader),
+    Http2(http2::Reader),
+}
+
 struct Request {
     number: u64,
+    /// HTTP/2 only, as what of the answer has come.
+    stream: u32,
+    begun: Option<Response>,
     /// Where in what is sent on the connection it ends.
     end: u64,
     written: Option<Written>,
@@ -276,13 +289,19 @@ impl<'a> Client<'a> {
             self.back_off(token.slot);
             return;
         }
+        let mut unsent = Vec::new();
+        let speech = match self.plan.protocol {
+            Protocol::Http1 => Speech::Http1(Reader::default()),
+            Protocol::Http2 => Speech::Http2(http2::Reader::new(&mut unsent)),
+        };
         slot.state = State::Open(Connection {
             socket,
-            reader: Reader::default(),
+            speech,
             in_flight: VecDeque::with_capacity(self.plan.pipeline),
-            unsent: Vec::new(),
+            unsent,
             sent: 0,
             requests: 0,
+            withheld: 0,
             closing: false,
             connect_took: Some(took),
         });
@@ -327,11 +346,27 @@ impl<'a> Client<'a> {
         if connection.closing || connection.requests >= every {
             return false;
         }
-        self.number += 1;
+        let number = self.number + 1;
+        let unsent = &mut connection.unsent;
+        let stream = match &mut connection.speech {
+            Speech::Http1(_) => {
+                write_request(unsent, self.plan, number);
+                0
+            }
+            Speech::Http2(reader) => {
+                if !reader.has_room(connection.in_flight.len(), self.plan.place) {
+                    connection.withheld += 1;
+                    return false;
+                }
+                reader.ask(unsent, self.plan, number)
+            }
+        };
+        self.number = number;
         connection.requests += 1;
-        write_request(&mut connection.unsent, self.plan, self.number);
         connection.in_flight.push_back(Request {
-            number: self.number,
+            number,
+            stream,
+            begun: None,
             end: connection.sent + connection.unsent.len() as u64,
             written: None,
         });
@@ -389,11 +424,17 @@ impl<'a> Client<'a> {
                 RecvFlags::DONTWAIT,
             ) {
                 Ok((0, _)) => return self.server_finished(slot),
-                Ok((len, _)) => {
-                    connection.reader.receive(&self.received[..len]);
-                    first_byte(connection, &mut self.totals, self.now);
-                    self.responses(slot);
-                }
+                Ok((len, _)) => match &mut connection.speech {
+                    Speech::Http1(reader) => {
+                        reader.receive(&self.received[..len]);
+                        first_byte(connection, &mut self.totals, self.now);
+                        self.responses(slot);
+                    }
+                    Speech::Http2(reader) => {
+                        reader.receive(&self.received[..len]);
+                        self.frames(slot);
+                    }
+                },
                 Err(Errno::AGAIN) => return,
                 Err(Errno::INTR) => {}
                 Err(_) => return self.end(slot, End::Reset),
@@ -404,7 +445,8 @@ impl<'a> Client<'a> {
     /// A response that ends with the connection is complete now.
     fn server_finished(&mut self, slot: u32) {
         if let State::Open(connection) = &mut self.slots[slot as usize].state
-            && let Some(response) = connection.reader.end()
+            && let Speech::Http1(reader) = &mut connection.speech
+            && let Some(response) = reader.end()
         {
             self.response(slot, &response);
         }
@@ -412,12 +454,13 @@ impl<'a> Client<'a> {
     }
 
     fn responses(&mut self, slot: u32) {
-        while let State::Open(connection) = &mut self.slots[slot as usize].state {
-            match connection.reader.next() {
+        while let State::Open(connection) = &mut self.slots[slot as usize].state
+            && let Speech::Http1(reader) = &mut connection.speech
+        {
+            match reader.next() {
                 Ok(Some(response)) => self.response(slot, &response),
                 Ok(None) => {
-                    let unasked =
-                        connection.in_flight.is_empty() && !connection.reader.is_between();
+                    let unasked = connection.in_flight.is_empty() && !reader.is_between();
                     if unasked {
                         self.unexpected(slot, "the beginning of another response");
                     }
@@ -428,7 +471,7 @@ impl<'a> Client<'a> {
                     if connection.in_flight.is_empty() {
                         self.unexpected(slot, &text);
                     } else {
-                        self.answer(slot, None, &text);
+                        self.answer(slot, 0, Err(&text));
                         self.end(slot, End::Ours);
                     }
                     return;
@@ -445,26 +488,35 @@ impl<'a> Client<'a> {
             return self.unexpected(slot, "another response");
         }
         connection.closing |= response.close;
-        self.answer(slot, Some(response), "");
+        self.answer(slot, 0, Ok(response));
+        self.settled(slot);
+    }
+
+    /// A request has come to its end: the next one may go out, or the connection has had its time.
+    fn settled(&mut self, slot: u32) {
         let token = self.token(slot);
         let State::Open(connection) = &mut self.slots[slot as usize].state else {
             return;
         };
         let every = self.plan.new_connection_every.unwrap_or(u32::MAX);
         let used_up = connection.closing || connection.requests >= every;
+        let is_between = match &connection.speech {
+            Speech::Http1(reader) => reader.is_between(),
+            Speech::Http2(_) => true,
+        };
         if !used_up {
             self.wanting.push_back(token);
-        } else if connection.in_flight.is_empty() && connection.reader.is_between() {
+        } else if connection.in_flight.is_empty() && is_between {
             self.end(slot, End::Ours);
         }
     }
 
-    /// The oldest request of a connection is answered: by a response, or by what is none.
-    fn answer(&mut self, slot: u32, response: Option<&Response>, problem: &str) {
+    /// The request at a place of the queue is answered: by a response, or by what is none.
+    fn answer(&mut self, slot: u32, at: usize, answer: std::result::Result<&Response, &str>) {
         let State::Open(connection) = &mut self.slots[slot as usize].state else {
             return;
         };
-        let Some(request) = connection.in_flight.pop_front() else {
+        let Some(request) = connection.in_flight.remove(at) else {
             return;
         };
         self.in_flight -= 1;
@@ -478,30 +530,29 @@ impl<'a> Client<'a> {
             phase(&mut self.totals, written).written += 1;
             written
         });
-        let waited = self.now.saturating_duration_since(written.at);
         let totals = &mut self.totals;
-        totals.longest_wait = totals.longest_wait.max(waited);
+        let waited = waited(totals, written, self.now);
         let gap = self.now.saturating_duration_since(self.last_answer);
         totals.longest_gap = totals.longest_gap.max(gap);
         self.last_answer = self.now;
         let number = request.number;
-        match response {
-            Some(response) if response.status != 200 => {
+        match answer {
+            Ok(response) if response.status != 200 => {
                 phase(totals, written).other_status += 1;
                 *totals.statuses.entry(response.status).or_default() += 1;
             }
-            Some(response) if !self.plan.echo || contains(&response.kept, number) => {
+            Ok(response) if !self.plan.echo || contains(&response.kept, number) => {
                 phase(totals, written).answered += 1;
                 totals.latency.add(waited);
             }
-            Some(response) => {
+            Ok(response) => {
                 phase(totals, written).mismatched += 1;
                 totals.add_example(|| {
                     let kept = &response.kept[..response.kept.len().min(400)];
                     format!("request {number:012} got {}", kept.escape_ascii())
                 });
             }
-            None => {
+            Err(problem) => {
                 phase(totals, written).mismatched += 1;
                 totals.add_example(|| format!("request {number:012} got {problem}"));
             }
@@ -527,14 +578,7 @@ impl<'a> Client<'a> {
         self.in_flight -= connection.in_flight.len();
         for request in connection.in_flight {
             let totals = &mut self.totals;
-            match request.written {
-                Some(written) => {
-                    phase(totals, written).lost_after_written += 1;
-                    let waited = self.now.saturating_duration_since(written.at);
-                    totals.longest_wait = totals.longest_wait.max(waited);
-                }
-                None => totals.lost_before_written += 1,
-            }
+            lose(totals, &request, self.now);
             match end {
                 End::Fin => totals.lost_by_fin += 1,
                 End::Reset => totals.lost_by_reset += 1,
@@ -571,6 +615,22 @@ fn phase(totals: &mut Totals, written: Written) -> &mut Phase {
     } else {
         &mut totals.before
     }
+}
+
+fn lose(totals: &mut Totals, request: &Request, now: Instant) {
+    match request.written {
+        Some(written) => {
+            phase(totals, written).lost_after_written += 1;
+            waited(totals, written, now);
+        }
+        None => totals.lost_before_written += 1,
+    }
+}
+
+fn waited(totals: &mut Totals, written: Written, now: Instant) -> Duration {
+    let waited = now.saturating_duration_since(written.at);
+    totals.longest_wait = totals.longest_wait.max(waited);
+    waited
 }
 
 /// The first byte that a new connection brings.

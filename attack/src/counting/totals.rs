@@ -22,6 +22,8 @@ pub struct Phase {
     pub other_status: u64,
     /// The connection ended, or we gave up waiting, before the answer was complete.
     pub lost_after_written: u64,
+    /// The server has said that it did not process the request. It may be sent again.
+    pub refused: u64,
 }
 
 /// Counts of all requests and connections of a run.
@@ -33,14 +35,22 @@ pub struct Totals {
     pub after: Phase,
     /// Begun, and the connection ended before they were fully written.
     pub lost_before_written: u64,
+    /// Begun, and refused before they were fully written.
+    pub refused_before_written: u64,
     /// Of the lost ones: the connection ended with a FIN,
     pub lost_by_fin: u64,
     /// with a reset,
     pub lost_by_reset: u64,
+    /// only the stream did, by RST_STREAM,
+    pub lost_by_stream_reset: u64,
     /// or not at all within the grace.
     pub unanswered: u64,
     /// Responses without a request.
     pub unexpected: u64,
+    /// RST_STREAM frames for requests that waited, by the name of the error code.
+    pub stream_resets: BTreeMap<&'static str, u64>,
+    /// GOAWAY frames, by the name of the error code.
+    pub goaways: BTreeMap<&'static str, u64>,
     /// The statuses other than 200.
     pub statuses: BTreeMap<u16, u64>,
     /// Connections that were established.
@@ -80,6 +90,7 @@ impl Totals {
             mismatched: a.mismatched + b.mismatched,
             other_status: a.other_status + b.other_status,
             lost_after_written: a.lost_after_written + b.lost_after_written,
+            refused: a.refused + b.refused,
         }
     }
 
@@ -88,7 +99,7 @@ impl Totals {
         self.all().mismatched + self.unexpected
     }
 
-    /// Requests that never got a complete answer.
+    /// Requests that never got a complete answer and were not refused either.
     pub fn lost(&self) -> u64 {
         self.all().lost_after_written + self.lost_before_written
     }
@@ -124,8 +135,13 @@ impl Totals {
             ("other_status", all.other_status.into()),
             ("lost_after_written", all.lost_after_written.into()),
             ("lost_before_written", self.lost_before_written.into()),
+            ("refused", all.refused.into()),
+            ("refused_before_written", self.refused_before_written.into()),
             ("lost_by_fin", self.lost_by_fin.into()),
             ("lost_by_reset", self.lost_by_reset.into()),
+            ("lost_by_stream_reset", self.lost_by_stream_reset.into()),
+            ("stream_resets", by_name(&self.stream_resets)),
+            ("goaways", by_name(&self.goaways)),
             ("unanswered", self.unanswered.into()),
             ("unexpected", self.unexpected.into()),
             ("before_mark", phase(&self.before)),
@@ -155,7 +171,17 @@ fn phase(phase: &Phase) -> Json {
         ("mismatched", phase.mismatched.into()),
         ("other_status", phase.other_status.into()),
         ("lost_after_written", phase.lost_after_written.into()),
+        ("refused", phase.refused.into()),
     ])
+}
+
+fn by_name(counts: &BTreeMap<&'static str, u64>) -> Json {
+    let members = counts.iter();
+    Json::Object(
+        members
+            .map(|(name, count)| ((*name).to_owned(), (*count).into()))
+            .collect(),
+    )
 }
 
 fn ms(time: Duration) -> Json {
@@ -167,8 +193,8 @@ impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<12} {:>10} {:>10} {:>10} {:>12} {:>10}",
-            "requests", "written", "answered", "mismatched", "other status", "lost"
+            "{:<12} {:>10} {:>10} {:>10} {:>12} {:>10} {:>10}",
+            "requests", "written", "answered", "mismatched", "other status", "lost", "refused"
         )?;
         for (name, phase) in [
             ("before mark", self.before),
@@ -177,21 +203,25 @@ impl fmt::Display for Totals {
         ] {
             writeln!(
                 f,
-                "{name:<12} {:>10} {:>10} {:>10} {:>12} {:>10}",
+                "{name:<12} {:>10} {:>10} {:>10} {:>12} {:>10} {:>10}",
                 phase.written,
                 phase.answered,
                 phase.mismatched,
                 phase.other_status,
-                phase.lost_after_written
+                phase.lost_after_written,
+                phase.refused
             )?;
         }
         writeln!(
             f,
-            "lost before written {}, by FIN {}, by RST {}, unanswered {}; responses without a request {}",
+            "lost before written {}, by FIN {}, by RST {}, by RST_STREAM {}, unanswered {}; refused before written {}; \
+             responses without a request {}",
             self.lost_before_written,
             self.lost_by_fin,
             self.lost_by_reset,
+            self.lost_by_stream_reset,
             self.unanswered,
+            self.refused_before_written,
             self.unexpected
         )?;
         writeln!(
@@ -214,6 +244,12 @@ impl fmt::Display for Totals {
             self.latency.quantile(990).unwrap_or_default(),
             self.rps()
         )?;
+        for (code, count) in &self.stream_resets {
+            writeln!(f, "RST_STREAM {code}: {count}")?;
+        }
+        for (code, count) in &self.goaways {
+            writeln!(f, "GOAWAY {code}: {count}")?;
+        }
         for (status, count) in &self.statuses {
             writeln!(f, "status {status}: {count}")?;
         }

@@ -1,12 +1,14 @@
-//! The load beside an attack: `wrk`, or the counting client.
+//! The load beside an attack: `wrk`, `h2load` or the counting client.
 
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::children::output_of;
 use crate::counting::{self, Plan};
-use crate::{Error, Loopback, Result};
+use crate::{Error, Loopback, Protocol, Result, Spread};
 
-/// Longer than wrk takes to start and stop.
+/// Longer than wrk and h2load take to start and stop.
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// Who asks honestly.
@@ -19,10 +21,23 @@ pub enum Load {
         /// What is asked for.
         path: String,
     },
+    /// `h2load`, cleartext with prior knowledge, one thread.
+    H2load {
+        /// `-c`.
+        connections: usize,
+        /// `-m`: streams of a connection at once.
+        streams: usize,
+        /// What is asked for.
+        path: String,
+    },
     /// The counting client.
     Counting {
+        /// In which protocol.
+        protocol: Protocol,
         /// Kept up.
         connections: usize,
+        /// Requests of a connection at once.
+        streams: usize,
         /// Before `/n/NUMBER`.
         path: String,
     },
@@ -37,12 +52,21 @@ pub struct Honest {
     pub rps: f64,
     /// The time that 99 % did not exceed.
     pub p99_ms: f64,
-    /// Socket errors, timeouts, other statuses, losses and mismatches; 1 if nothing was answered at
-    /// all, of which wrk says nothing.
+    /// Socket errors, timeouts, other statuses, losses, refusals and mismatches; 1 if nothing was
+    /// answered at all, of which wrk says nothing.
     pub failures: u64,
 }
 
 impl Load {
+    /// What it speaks.
+    pub fn protocol(&self) -> Protocol {
+        match self {
+            Load::Wrk { .. } => Protocol::Http1,
+            Load::H2load { .. } => Protocol::Http2,
+            Load::Counting { protocol, .. } => *protocol,
+        }
+    }
+
     pub(super) fn run(
         &self,
         address: Loopback,
@@ -74,9 +98,39 @@ impl Load {
                 let words = words.map(str::to_owned);
                 parse_wrk(&output_of(&words, cpus, duration + MARGIN)?)
             }
-            Load::Counting { connections, path } => {
+            Load::H2load {
+                connections,
+                streams,
+                path,
+            } => {
+                let log = LogFile::new();
+                let words = [
+                    "h2load",
+                    "-t",
+                    "1",
+                    "-c",
+                    &connections.to_string(),
+                    "-m",
+                    &streams.to_string(),
+                    "-D",
+                    &duration.as_secs().max(1).to_string(),
+                    &format!("--log-file={}", log.0.display()),
+                    &format!("http://{}{path}", address.get()),
+                ];
+                let words = words.map(str::to_owned);
+                let report = output_of(&words, cpus, duration + MARGIN)?;
+                parse_h2load(&report, &log.times()?)
+            }
+            Load::Counting {
+                protocol,
+                connections,
+                streams,
+                path,
+            } => {
                 let totals = counting::run(&Plan {
+                    protocol: *protocol,
                     connections: *connections,
+                    pipeline: *streams,
                     path: path.clone(),
                     duration,
                     ..Plan::new(address)
@@ -87,6 +141,7 @@ impl Load {
                     p99_ms: ms(totals.latency.quantile(990).unwrap_or_default()),
                     failures: totals.mismatches()
                         + totals.lost()
+                        + totals.all().refused
                         + totals.all().other_status
                         + totals.connect_refused
                         + totals.connect_timed_out,
@@ -94,6 +149,86 @@ impl Load {
             }
         }
     }
+}
+
+/// Where h2load writes how long each request took: its report has no quantiles. It buffers what it
+/// writes. The file goes with the value.
+struct LogFile(PathBuf);
+
+impl LogFile {
+    fn new() -> LogFile {
+        let name = format!("ajay-h2load-{}.log", std::process::id());
+        let log = LogFile(std::env::temp_dir().join(name));
+        // h2load would write behind what an earlier one has left.
+        log.remove();
+        log
+    }
+
+    fn times(&self) -> Result<Spread> {
+        let reading = |error| Error::system("read what h2load wrote", error);
+        let file = std::fs::File::open(&self.0).map_err(reading)?;
+        let mut times = Spread::default();
+        for line in BufReader::new(file).lines() {
+            let line = line.map_err(reading)?;
+            let time = log_line(&line)
+                .ok_or_else(|| Error::program("h2load", format!("cannot read {line:?}")))?;
+            if let Some(time) = time {
+                times.add(time);
+            }
+        }
+        Ok(times)
+    }
+
+    fn remove(&self) {
+        // There need be none.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Drop for LogFile {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// `START STATUS MICROSECONDS`: the time of a request that was answered; of the others it means
+/// nothing.
+fn log_line(line: &str) -> Option<Option<Duration>> {
+    let mut words = line.split('\t').skip(1);
+    let status: i32 = words.next()?.parse().ok()?;
+    let us = words.next()?.parse().ok()?;
+    Some((status >= 0).then(|| Duration::from_micros(us)))
+}
+
+/// What h2load prints, with the times that it wrote. `failed` counts statuses from 400 on, streams
+/// that were reset, and connections that ended.
+pub(super) fn parse_h2load(text: &str, times: &Spread) -> Result<Honest> {
+    let unreadable = |line| Error::program("h2load", format!("cannot read {line:?}"));
+    let (mut rps, mut counts) = (None, None);
+    for line in text.lines() {
+        if line.starts_with("finished in ") {
+            let found = line
+                .split(", ")
+                .find_map(|part| part.strip_suffix(" req/s"));
+            let figure = found.and_then(|figure| figure.parse().ok());
+            rps = Some(figure.ok_or_else(|| unreadable(line))?);
+        } else if let Some(rest) = line.strip_prefix("requests: ") {
+            let named = |name| {
+                let mut parts = rest.split(", ");
+                parts.find_map(|part| part.strip_suffix(name)?.trim_end().parse().ok())
+            };
+            let both = named("succeeded").zip(named("failed"));
+            counts = Some(both.ok_or_else(|| unreadable(line))?);
+        }
+    }
+    let missing = |what| Error::program("h2load", format!("printed no {what}"));
+    let (requests, failures) = counts.ok_or_else(|| missing("number of requests"))?;
+    Ok(Honest {
+        requests,
+        rps: rps.ok_or_else(|| missing("requests per second"))?,
+        p99_ms: ms(times.quantile(990).unwrap_or_default()),
+        failures,
+    })
 }
 
 fn ms(time: Duration) -> f64 {

@@ -84,29 +84,22 @@ fn per_connection_kib(outcome: &Outcome) -> Option<f64> {
     (round.queues.connections > 0).then(|| grown as f64 / round.queues.connections as f64)
 }
 
-/// Statuses, and how long the connections lived that the server closed.
+/// Last words, streams reset, and how long the connections lived that the server closed.
 fn seen(outcome: &Outcome) -> String {
     let mut total = crate::attack::Tally::default();
     for round in &outcome.rounds {
         total.merge(&round.on_server.attack.total());
     }
-    let mut parts: Vec<String> = total
-        .closed_after()
-        .map(|(status, count)| match status {
-            0 => format!("closed silently x {count}"),
-            status => format!("{status} x {count}"),
-        })
-        .collect();
+    let mut parts = total.last_words();
+    parts.extend(total.stream_resets_in_words());
     parts.push(format!(
         "FIN {}, RST {}, open {}",
         total.closed_by_fin, total.closed_by_reset, total.open_at_end
     ));
-    if let (Some(min), Some(mid), Some(max)) = (
-        total.lived.min(),
-        total.lived.quantile(500),
-        total.lived.max(),
-    ) {
-        parts.push(format!("lived {min:.1?}, {mid:.1?}, {max:.1?}"));
+    for (what, times) in [("GOAWAY after", &total.told_after), ("lived", &total.lived)] {
+        if let (Some(min), Some(mid), Some(max)) = (times.min(), times.quantile(500), times.max()) {
+            parts.push(format!("{what} {min:.1?}, {mid:.1?}, {max:.1?}"));
+        }
     }
     parts.join("; ")
 }

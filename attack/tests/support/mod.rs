@@ -3,6 +3,9 @@
 // Each test program uses its part of this.
 #![allow(dead_code)]
 
+pub(crate) mod http2;
+pub(crate) mod recording;
+
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -60,3 +60,46 @@ fn what_cannot_be_read_is_not_guessed() {
         );
     }
 }
+
+const H2LOAD_REPORT: &str = "\
+starting benchmark...
+finished in 2.00s, 70848.50 req/s, 2.30MB/s
+requests: 141696 total, 141760 started, 141696 done, 141690 succeeded, 6 failed, 2 errored, 1 timeout
+status codes: 141690 2xx, 0 3xx, 4 4xx, 0 5xx
+traffic: 4.60MB (4818872) total, 1.35MB (1417976) headers (space savings 94.25%), 830.25KB (850176) data
+                     min         max         mean         sd        +/- sd
+time for request:       63us      4.52ms       690us       319us    75.90%
+time for connect:      153us       324us       247us        61us    75.00%
+time to 1st byte:     1.84ms      2.11ms      1.99ms        89us    75.00%
+req/s           :    8768.83     8917.27     8853.25       47.51    62.50%
+";
+
+#[test]
+fn a_report_of_h2load() {
+    let mut times = Spread::default();
+    for line in ["1795612022215274\t200\t1002", "1795612022215274\t-1\t9000"] {
+        if let Some(time) = log_line(line).unwrap() {
+            times.add(time);
+        }
+    }
+    let expected = Honest {
+        requests: 141_690,
+        rps: 70_848.5,
+        p99_ms: 1.002,
+        failures: 6,
+    };
+    assert_eq!(parse_h2load(H2LOAD_REPORT, &times).unwrap(), expected);
+    for (good, broken) in [
+        ("70848.50 req/s", "many req/s"),
+        ("141690 succeeded", "most succeeded"),
+        ("6 failed", "none failed"),
+        ("finished in", "finished after"),
+        ("requests: ", "answers: "),
+    ] {
+        let text = H2LOAD_REPORT.replace(good, broken);
+        assert!(parse_h2load(&text, &times).is_err(), "{broken}");
+    }
+    for broken in ["", "1", "1\t200", "1\t200\tx", "1 200 30"] {
+        assert_eq!(log_line(broken), None, "{broken}");
+    }
+}
