@@ -98,15 +98,16 @@ pub fn run(plan: &Plan) -> Result<Report> {
 pub fn start(plan: &Plan) -> Result<Running> {
     plan.check()?;
     let sources = Sources::new(plan.sources, plan.address)?;
+    // Some are millions of bytes: made once, and before the time begins.
+    let scripts: Arc<[_]> = scripts::scripts(plan.kind, plan.address, &plan.path).into();
     let stop = Arc::new(AtomicBool::new(false));
     let until = Instant::now() + plan.duration;
     let mut threads = Vec::with_capacity(plan.threads);
     for number in 0..plan.threads {
         let share =
             plan.connections / plan.threads + usize::from(number < plan.connections % plan.threads);
-        let (plan, stop) = (plan.clone(), Arc::clone(&stop));
+        let (plan, stop, scripts) = (plan.clone(), Arc::clone(&stop), Arc::clone(&scripts));
         threads.push(std::thread::spawn(move || {
-            let scripts = scripts::scripts(plan.kind, plan.address, &plan.path);
             let config = swarm::Config {
                 address: plan.address,
                 sources,

@@ -3,84 +3,14 @@
 mod support;
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ajay_attack::attack::{self, Kind, Plan, Report, Tally};
+use ajay_attack::attack::{self, Kind, Plan};
 use ajay_attack::sink::{Manner, Sink};
-use support::{End, PATIENCE, Recorded, Recorder, Server, wait_for};
+use support::recording::{DURATION, PERIOD, Seen, check_sum, each_brought, record};
+use support::{End, Recorded, Server};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK";
-const PERIOD: Duration = Duration::from_millis(10);
-const DURATION: Duration = Duration::from_millis(300);
-
-/// What an attack sent, and what it says itself.
-struct Seen {
-    recorded: Vec<Recorded>,
-    report: Report,
-    host: String,
-    /// How long it was at it.
-    took: Duration,
-}
-
-/// Attacks a recorder with so many connections, for a while and until `enough` was recorded.
-fn record(
-    kind: Kind,
-    connections: usize,
-    reply: &[u8],
-    enough: impl Fn(&[Recorded]) -> bool,
-) -> Seen {
-    let recorder = Recorder::start(reply);
-    let started = Instant::now();
-    let running = attack::start(&Plan {
-        connections,
-        duration: PATIENCE,
-        period: PERIOD,
-        ..Plan::new(kind, recorder.address)
-    })
-    .unwrap();
-    wait_for(|| started.elapsed() >= DURATION && enough(&recorder.recorded()));
-    running.stop();
-    let report = running.join().unwrap();
-    let took = started.elapsed();
-    check_sum(&report.total());
-    for (_, tally) in report.variants() {
-        check_sum(tally);
-    }
-    // The attack is over; what it sent may still be on its way into the record.
-    let opened = report.total().opened as usize;
-    wait_for(|| {
-        let recorded = recorder.recorded();
-        recorded.len() >= opened && recorded.iter().all(|recorded| recorded.done)
-    });
-    Seen {
-        recorded: recorder.recorded(),
-        report,
-        host: recorder.address.get().to_string(),
-        took,
-    }
-}
-
-/// Each of the first connections brought that much.
-fn each_brought(connections: usize, bytes: usize) -> impl Fn(&[Recorded]) -> bool {
-    move |recorded| {
-        let first = recorded.iter().take(connections);
-        first
-            .filter(|recorded| recorded.bytes.len() >= bytes)
-            .count()
-            == connections
-    }
-}
-
-fn check_sum(tally: &Tally) {
-    assert_eq!(
-        tally.opened,
-        tally.closed() + tally.ended + tally.open_at_end
-    );
-    assert_eq!(tally.lived.count(), tally.closed());
-    let by_status: u64 = tally.closed_after().map(|(_, count)| count).sum();
-    assert_eq!(by_status, tally.closed());
-}
-
 /// A period passes between two bytes; the first comes at once.
 fn slow_bytes_max(took: Duration) -> usize {
     (took.as_millis() / PERIOD.as_millis()) as usize + 1

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::Socket;
 
-use super::script::{Reading, Script, Step};
+use super::script::{Reading, Script, Step, Streams};
 use super::tally::Tally;
 use crate::Protocol;
 use crate::events::Seen;
@@ -43,6 +43,8 @@ pub(super) struct Connection {
     /// The server has closed its sending side; what it sent before may be unread.
     finished: bool,
     answered: bool,
+    /// Of [`Step::SendStreamsForever`], with the identifiers that are due.
+    streams: Vec<u8>,
     frames: Scanner,
     /// SETTINGS of the server that are not acknowledged.
     unacknowledged: u32,
@@ -110,6 +112,7 @@ impl Connection {
             readable: false,
             finished: false,
             answered: false,
+            streams: Vec::new(),
             frames: Scanner::default(),
             unacknowledged: 0,
             acknowledgement_sent: 0,
@@ -274,6 +277,7 @@ impl Player<'_> {
                 }
                 other => other,
             },
+            Step::SendStreamsForever(streams) => self.send_streams(streams),
             Step::Trickle(bytes) => self.trickle(bytes),
             Step::TrickleForever(bytes) => match self.trickle(bytes) {
                 Flow::Next => {
@@ -342,6 +346,22 @@ impl Player<'_> {
             Ok(()) if self.connection.sent == bytes.len() => Flow::Next,
             Ok(()) => Flow::Again,
         }
+    }
+
+    /// The rest of the streams, and then the next ones.
+    fn send_streams(&mut self, streams: &Streams) -> Flow {
+        let mut bytes = std::mem::take(&mut self.connection.streams);
+        if bytes.is_empty() {
+            bytes.extend_from_slice(&streams.bytes);
+        }
+        let mut flow = self.send_all(&bytes);
+        if matches!(flow, Flow::Next) {
+            streams.advance(&mut bytes);
+            self.connection.sent = 0;
+            flow = Flow::Again;
+        }
+        self.connection.streams = bytes;
+        flow
     }
 
     /// The next byte, once a period. The step ends a period after the last one.

@@ -1,6 +1,7 @@
 //! What one connection of an attack does, as data.
 
 use crate::Protocol;
+use crate::h2::{HEADER_BYTES, kind};
 
 /// What a connection does from its first byte to its end. The last step is one that does not end,
 /// or [`Close`](Step::Close) or [`Reset`](Step::Reset).
@@ -27,6 +28,8 @@ pub(super) enum Step {
     SendOneOf(Vec<Vec<u8>>),
     /// Again and again.
     SendForever(Vec<u8>),
+    /// Again and again, each time on new streams.
+    SendStreamsForever(Streams),
     /// A byte each period.
     Trickle(Vec<u8>),
     /// A byte each period, again and again.
@@ -47,6 +50,50 @@ pub(super) enum Step {
     Close,
     /// Closes with a reset.
     Reset,
+}
+
+/// Frames of HTTP/2 on so many streams, which every connection sends from a copy of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Streams {
+    pub(super) bytes: Vec<u8>,
+    /// Where in them the identifiers are.
+    identifiers: Vec<usize>,
+    /// Identifiers only grow (RFC 9113 §5.1.1): by how much from one time to the next. A thousand
+    /// million streams are more than anybody waits for.
+    step: u32,
+}
+
+impl Streams {
+    /// Of whole frames.
+    pub(super) fn new(bytes: Vec<u8>, streams: u32) -> Streams {
+        let mut identifiers = Vec::new();
+        let mut at = 0;
+        while let Some([a, b, c, kind, ..]) = bytes.get(at..at + HEADER_BYTES) {
+            let own = at + 5;
+            identifiers.push(own);
+            let payload = at + HEADER_BYTES;
+            // A stream that depends on itself goes on doing so.
+            let depends = *kind == kind::PRIORITY
+                && bytes.get(payload..payload + 4) == bytes.get(own..own + 4);
+            identifiers.extend(depends.then_some(payload));
+            at = payload + u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        }
+        Streams {
+            bytes,
+            identifiers,
+            step: 2 * streams,
+        }
+    }
+
+    /// Makes `bytes` those of the next streams.
+    pub(super) fn advance(&self, bytes: &mut [u8]) {
+        for at in &self.identifiers {
+            if let Some(identifier) = bytes[*at..].first_chunk_mut() {
+                let next = u32::from_be_bytes(*identifier).wrapping_add(self.step);
+                *identifier = next.to_be_bytes();
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 use clap::ValueEnum;
 
-use super::script::{Reading, Step};
+use super::script::{Reading, Step, Streams};
 use super::tally::LastWord;
 use super::*;
+use crate::h2;
 
 #[test]
 fn every_script_comes_to_a_last_step_and_has_no_step_behind_one() {
@@ -15,6 +16,7 @@ fn every_script_comes_to_a_last_step_and_has_no_step_behind_one() {
                 matches!(
                     step,
                     Step::SendForever(_)
+                        | Step::SendStreamsForever(_)
                         | Step::TrickleForever(_)
                         | Step::SendEachPeriod(_)
                         | Step::ReadSlowly
@@ -82,4 +84,26 @@ fn reports_add_up_by_variant() {
     );
     let table = report.to_string();
     assert!(table.contains("nothing x 2, 408 x 2") && table.contains("2.00 s / "));
+}
+
+#[test]
+fn the_next_streams_have_the_next_identifiers() {
+    let block = h2::fields::request(false, "a", "/");
+    let frames = |first: u32| {
+        [first, first + 2].map(|id| {
+            [
+                h2::headers(h2::flag::END_STREAM, id, &block),
+                h2::priority(id, id),
+                h2::priority(id, 1),
+                h2::rst_stream(id, 8),
+            ]
+            .concat()
+        })
+    };
+    let streams = Streams::new(frames(5).concat(), 2);
+    let mut bytes = streams.bytes.clone();
+    for first in [9, 13] {
+        streams.advance(&mut bytes);
+        assert_eq!(bytes, frames(first).concat());
+    }
 }

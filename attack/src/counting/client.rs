@@ -326,7 +326,8 @@ impl<'a> Client<'a> {
                 }
             }
             self.wanting.pop_front();
-            if self.is_current(token) && self.begin(token.slot) {
+            if self.is_current(token) {
+                self.begin(token.slot);
                 // Requests that are pipelined leave together.
                 let more = self.wanting.front() == Some(&token);
                 if !more {
@@ -337,14 +338,14 @@ impl<'a> Client<'a> {
         LOOK
     }
 
-    /// Puts a request behind what is to be sent. False if none may go there.
-    fn begin(&mut self, slot: u32) -> bool {
+    /// Puts a request behind what is to be sent, if one may go there.
+    fn begin(&mut self, slot: u32) {
         let State::Open(connection) = &mut self.slots[slot as usize].state else {
-            return false;
+            return;
         };
         let every = self.plan.new_connection_every.unwrap_or(u32::MAX);
         if connection.closing || connection.requests >= every {
-            return false;
+            return;
         }
         let number = self.number + 1;
         let unsent = &mut connection.unsent;
@@ -356,7 +357,7 @@ impl<'a> Client<'a> {
             Speech::Http2(reader) => {
                 if !reader.has_room(connection.in_flight.len(), self.plan.place) {
                     connection.withheld += 1;
-                    return false;
+                    return;
                 }
                 reader.ask(unsent, self.plan, number)
             }
@@ -371,7 +372,6 @@ impl<'a> Client<'a> {
             written: None,
         });
         self.in_flight += 1;
-        true
     }
 
     /// Sends what the kernel takes, and notes which requests are now fully written.

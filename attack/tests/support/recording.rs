@@ -34,7 +34,7 @@ pub(crate) fn record(
         ..Plan::new(kind, recorder.address)
     })
     .unwrap();
-    wait_for(|| started.elapsed() >= DURATION && enough(&recorder.recorded()));
+    wait_for(|| started.elapsed() >= DURATION && recorder.look(&enough));
     running.stop();
     let report = running.join().unwrap();
     let took = started.elapsed();
@@ -45,8 +45,9 @@ pub(crate) fn record(
     // The attack is over; what it sent may still be on its way into the record.
     let opened = report.total().opened as usize;
     wait_for(|| {
-        let recorded = recorder.recorded();
-        recorded.len() >= opened && recorded.iter().all(|recorded| recorded.done)
+        recorder.look(|recorded| {
+            recorded.len() >= opened && recorded.iter().all(|recorded| recorded.done)
+        })
     });
     Seen {
         recorded: recorder.recorded(),

