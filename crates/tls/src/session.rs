@@ -5,7 +5,7 @@
 //! | handshaking | appends handshake records | refused |
 //! | open | hands out plaintext; appends answers to key updates | appends records |
 //! | the peer closed | ignores what comes | appends records |
-//! | closed by us | as before | refused |
+//! | closed by us | hands out plaintext; appends nothing | refused |
 //! | failed | repeats the failure | refused |
 //!
 //! # Who keeps what
@@ -105,31 +105,47 @@ impl Session {
     /// Takes what the peer sent, all of it, and decrypts in place. Plaintext goes to `sink`, a record
     /// at a time; whatever must be sent is appended to `output`.
     ///
-    /// What comes after the peer's close_notify is ignored.
+    /// What comes after the peer's close_notify is ignored. After ours nothing more is appended.
     ///
     /// # Errors
     ///
     /// After a failure, which is repeated from then on, send `output` and close.
     pub fn receive(
         &mut self,
-        mut input: &mut [u8],
+        input: &mut [u8],
         output: &mut Vec<u8>,
         mut sink: impl FnMut(&[u8]),
     ) -> Result<(), Failure> {
         if let Ending::Failed(failure) = self.ending {
             return Err(failure);
         }
+        let len = output.len();
+        let is_silent = matches!(self.ending, Ending::Closed) && !self.is_handshaking();
+        let result = self.receive_records(input, output, &mut sink);
+        if is_silent {
+            // rustls would send alerts behind its close_notify.
+            output.truncate(len);
+        }
+        result
+    }
+
+    fn receive_records(
+        &mut self,
+        mut input: &mut [u8],
+        output: &mut Vec<u8>,
+        sink: &mut impl FnMut(&[u8]),
+    ) -> Result<(), Failure> {
         while !input.is_empty() && !self.peer_closed {
             match whole_record(input) {
                 Some(len) if self.held.bytes.is_empty() => {
                     let (record, rest) = mem::take(&mut input).split_at_mut(len);
-                    let used = self.advance(record, output, &mut sink)?;
+                    let used = self.advance(record, output, sink)?;
                     self.held.keep(&record[used..]);
                     input = rest;
                 }
                 _ => {
                     let rest = self.held.fill_from(mem::take(&mut input));
-                    self.advance_held(output, &mut sink)?;
+                    self.advance_held(output, sink)?;
                     input = rest;
                 }
             }

@@ -191,3 +191,22 @@ fn after_both_have_closed_nothing_more_is_said() {
         }
     }
 }
+
+#[test]
+fn whatever_comes_after_we_closed_is_answered_with_nothing() {
+    // RFC 8446 §6.1: close_notify is the last that is sent.
+    for version in BOTH {
+        let (mut session, mut crafter) = crafted_in(version);
+        let mut output = Vec::new();
+        session.close(&mut output);
+        let len = output.len();
+        let mut content = crafter.record(APPLICATION_DATA, b"x");
+        let mut damaged = crafter.record(APPLICATION_DATA, b"x");
+        damaged[10] ^= 1;
+        let received = session.receive(&mut content, &mut output, |_| ());
+        assert_eq!(received, Ok(()));
+        let refused = session.receive(&mut damaged, &mut output, |_| ());
+        assert_eq!(refused, Err(Failure::BadRecord));
+        assert_eq!(output.len(), len);
+    }
+}

@@ -41,6 +41,15 @@ fn renegotiation_is_refused_once_and_then_ends_the_session() {
 }
 
 #[test]
+fn renegotiation_after_we_closed_is_not_answered() {
+    let (mut session, mut crafter) = crafted_in(&version::TLS12);
+    session.close(&mut Vec::new());
+    let (result, _, output) = receive(&mut session, crafter.record(HANDSHAKE, &hello()));
+    assert_eq!(result, Ok(()));
+    assert!(output.is_empty());
+}
+
+#[test]
 fn a_second_hello_ends_a_session_of_1_3() {
     let (mut session, mut crafter) = crafted_in(&version::TLS13);
     let (result, _, output) = receive(&mut session, crafter.record(HANDSHAKE, &hello()));
