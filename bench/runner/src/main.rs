@@ -84,11 +84,11 @@ fn command(command: Command) -> Result<ExitCode> {
         Command::List => {
             println!("loads:");
             for load in loads.values() {
-                println!("  {:<16} {}", load.name, load.what);
+                println!("  {:<20} {}", load.name, load.what);
             }
             println!("peers:");
             for peer in peers.values() {
-                println!("  {:<16} {}", peer.name, peer.what);
+                println!("  {:<20} {}", peer.name, peer.what);
             }
         }
     }
