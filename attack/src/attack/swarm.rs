@@ -271,7 +271,7 @@ impl<'a> Swarm<'a> {
                 self.timers.arm(self.now, wait, token);
             }
             Turn::Ended(end) => {
-                let lived = self.now.saturating_duration_since(connection.opened);
+                let lived = connection.opened.elapsed();
                 let last_word = match connection.last_goaway {
                     Some(code) => LastWord::Goaway(code),
                     None => LastWord::Status(connection.last_status),
