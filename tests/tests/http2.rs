@@ -938,7 +938,15 @@ fn the_end_inside_a_frame_or_content_is_counted() {
     client.connection().finish_sending();
     client.end();
     server.wait_counter("eof_in_content", 1);
+    // A request that is complete has no content to come.
+    let mut client = server.connect_http2();
+    client.get("/never");
+    client.ping();
+    client.connection().finish_sending();
+    client.end();
     server.wait_counter("open", 0);
+    assert_eq!(server.counter("eof_in_head"), 1);
+    assert_eq!(server.counter("eof_in_content"), 1);
 }
 
 /// A client that has sent its GOAWAY is served to the end of what it has begun.

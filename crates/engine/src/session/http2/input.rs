@@ -420,13 +420,22 @@ impl<S: Service> Session<'_, S> {
 
     /// Content that has not come will not come any more.
     fn end_feeds(&mut self) {
-        let streams = self.connection.http2.as_deref().map(|http2| &http2.streams);
-        let streams = streams.into_iter().flatten().flatten();
-        for slot in streams.filter_map(|stream| stream.exchange) {
-            if let Some(feed) = &self.slots.get(slot).feed {
+        let Some(http2) = self.connection.http2.as_deref() else {
+            return;
+        };
+        let mut is_in_content = false;
+        for stream in http2.streams.iter().flatten() {
+            is_in_content |= http2.core.is_receiving(stream.key);
+            let feed = stream
+                .exchange
+                .and_then(|slot| self.slots.get(slot).feed.as_ref());
+            if let Some(feed) = feed {
                 feed.end(Err(ContentError::Incomplete), None);
             }
         }
-        self.cx.counters.count(Counter::EofInContent);
+        // Who only waits for responses has sent everything.
+        if is_in_content {
+            self.cx.counters.count(Counter::EofInContent);
+        }
     }
 }
