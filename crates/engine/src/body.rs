@@ -130,16 +130,33 @@ impl Body {
         &mut self.kind
     }
 
-    /// Polls a streamed body.
+    /// The next piece of a body, streamed or here as a whole.
     pub(crate) fn poll_piece(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Piece, BoxError>>> {
         match &mut self.kind {
             Kind::Stream(stream) => stream.as_mut().poll_piece(cx),
-            Kind::Empty | Kind::Static(_) | Kind::Bytes(_) => Poll::Ready(None),
+            Kind::Empty => Poll::Ready(None),
+            Kind::Static(data) => {
+                let (piece, rest) = data.split_at(data.len().min(PIECE_BYTES_MAX));
+                *data = rest;
+                Poll::Ready(some_piece(Bytes::from_static(piece)))
+            }
+            Kind::Bytes(data) => {
+                let piece = data.split_to(data.len().min(PIECE_BYTES_MAX));
+                Poll::Ready(some_piece(piece))
+            }
         }
     }
+}
+
+/// A body that is here as a whole is taken in pieces of this size: four TLS records, and what leaves in
+/// one send.
+const PIECE_BYTES_MAX: usize = 64 * 1024;
+
+fn some_piece(data: Bytes) -> Option<Result<Piece, BoxError>> {
+    (!data.is_empty()).then_some(Ok(Piece::Data(data)))
 }
 
 impl From<&'static str> for Body {

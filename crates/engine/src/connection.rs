@@ -29,6 +29,8 @@ pub(crate) struct Connection {
     pub(crate) inbox: Vec<u8>,
     /// Output that the socket did not take.
     pub(crate) pending: Option<Box<Pending>>,
+    /// Bytes of a body that is here for this connection only and waits to be encrypted.
+    pub(crate) body_held: usize,
     /// See [`Listener::entry`](crate::listener::Listener::entry).
     pub(crate) entry: u32,
     /// The session, where it speaks TLS.
@@ -115,6 +117,7 @@ impl Connection {
             parts: None,
             inbox: Vec::new(),
             pending: None,
+            body_held: 0,
             entry: 0,
             tls: None,
             http2: None,
@@ -152,7 +155,7 @@ impl Connection {
     pub(crate) fn holds(&self) -> usize {
         let pending = self.pending.as_ref().map_or(0, |pending| pending.held());
         let http2 = self.http2.as_ref().map_or(0, |http2| http2.holds());
-        self.inbox.capacity() + pending + http2
+        self.inbox.capacity() + pending + self.body_held + http2
     }
 
     /// Whether TLS is not agreed on yet.

@@ -319,6 +319,7 @@ impl<'w, S: Service> Session<'w, S> {
     #[inline(always)]
     fn release(&mut self, slot: u32) {
         self.connection.exchange = None;
+        self.connection.body_held = 0;
         self.release_exchange(slot);
     }
 

@@ -117,8 +117,20 @@ impl<S: Service> Session<'_, S> {
     fn send_payload(&mut self, slot: u32, body: &mut Body) -> Result<bool, Misuse> {
         let core = &mut self.connection.core;
         let outbox = &mut self.cx.outbox;
+        let is_sealed = self.connection.tls.is_some();
         match body.kind_mut() {
             Kind::Empty => {}
+            // What is encrypted is a copy. It is made as the client takes it, or each client would hold
+            // one of the whole.
+            Kind::Static(data) if is_sealed && data.len() > COPY_BYTES_MAX => {
+                self.slots.get(slot).body = Some(std::mem::take(body));
+                return Ok(true);
+            }
+            Kind::Bytes(data) if is_sealed && data.len() > COPY_BYTES_MAX => {
+                self.connection.body_held = if data.is_unique() { data.len() } else { 0 };
+                self.slots.get(slot).body = Some(std::mem::take(body));
+                return Ok(true);
+            }
             Kind::Static(data) => {
                 core.frame_data(data.len() as u64, &mut outbox.buffer)?;
                 outbox.push_static(data);
@@ -229,6 +241,8 @@ impl<S: Service> Session<'_, S> {
         if data.is_empty() {
             return Ok(());
         }
+        let held = &mut self.connection.body_held;
+        *held = held.saturating_sub(data.len());
         let core = &mut self.connection.core;
         let outbox = &mut self.cx.outbox;
         match core.frame_data(data.len() as u64, &mut outbox.buffer) {
