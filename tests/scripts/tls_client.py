@@ -25,8 +25,13 @@ def context(alpn=("http/1.1",), version=None):
     return context
 
 
-def connect(session=None, **options):
-    raw = socket.create_connection(("127.0.0.1", port), timeout=20)
+def connect(session=None, room=None, **options):
+    raw = socket.socket()
+    raw.settimeout(20)
+    if room:
+        # What the kernel takes without being asked.
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    raw.connect(("127.0.0.1", port))
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     # An end without close_notify is an error.
     return context(**options).wrap_socket(
@@ -222,6 +227,15 @@ def http2_ends_with_close_notify():
     while client.step():
         pass
     assert len(client.answers[stream]) == 300000
+
+
+def take_nothing():
+    """Sixty clients that ask for a MiB and read none of it, until standard input ends."""
+    idle = [connect(room=4096) for _ in range(60)]
+    for tls in idle:
+        tls.sendall(request("/static-big"))
+    print("ready", flush=True)
+    sys.stdin.read()
 
 
 def large():

@@ -1,13 +1,13 @@
 //! TLS: versions, certificates and who may have which, resumption, and how connections end.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use ajay_blackbox::{
-    Address, Authority, Client, Issued, Server, fnv1a, pattern, program, run, stdin_from, text_of,
-    wait_for,
+    Address, Authority, Client, Issued, Server, fnv1a, pattern, program, resident_bytes, run,
+    stdin_from, text_of, wait_for,
 };
 use rustix::process::Signal;
 
@@ -68,6 +68,22 @@ fn python(what: &str, server: &Server, authority: &Authority) {
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(stdout.trim(), "ok", "{what}: {stderr}");
+}
+
+/// Starts a part of the script that says when it is ready.
+fn start(what: &str, server: &Server, authority: &Authority) -> (Child, BufReader<ChildStdout>) {
+    let mut command = script(what, server, authority);
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = child.expect("python3 runs");
+    let mut stdout = BufReader::new(child.stdout.take().expect("it was asked for"));
+    assert_eq!(line_of(&mut stdout), "ready", "{what}");
+    (child, stdout)
+}
+
+fn line_of(stdout: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    let _ = stdout.read_line(&mut line);
+    line.trim().to_owned()
 }
 
 // Versions.
@@ -772,27 +788,10 @@ fn what_is_under_way_is_answered_on_stop() {
     for what in ["drained", "http2_is_drained"] {
         let authority = Authority::new(&format!("tls-{what}"));
         let mut server = server(&authority, &[]);
-        let mut command = script(what, &server, &authority);
-        let child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
-        let Ok(mut child) = child else {
-            panic!("cannot run python3");
-        };
-        let mut stdout = BufReader::new(child.stdout.take().expect("it was asked for"));
-        let mut line = String::new();
-        let _ = stdout.read_line(&mut line);
-        assert_eq!(line.trim(), "ready");
+        let (mut child, mut stdout) = start(what, &server, &authority);
         server.wait_note("slow begun");
         server.signal(Signal::TERM);
-        line.clear();
-        let _ = stdout.read_line(&mut line);
-        let mut stderr = String::new();
-        if let Some(mut pipe) = child.stderr.take() {
-            let _ = pipe.read_to_string(&mut stderr);
-        }
-        assert_eq!(line.trim(), "ok", "{what}: {stderr}");
+        assert_eq!(line_of(&mut stdout), "ok", "{what}");
         assert!(child.wait().is_ok_and(|status| status.success()));
         assert_eq!(server.wait().code, Some(0));
     }
@@ -843,6 +842,24 @@ fn large_contents_arrive_whole() {
     let args = ["--http2", "-T", text_of(&file)];
     let command = &mut curl_command(&server, &authority.path(), "/echo", &args);
     assert!(run(command).stdout == content);
+}
+
+/// Records are made as clients take them: a large response that everybody shares costs no copy for each of
+/// those who take nothing.
+#[test]
+fn slow_readers_of_a_shared_response_cost_little() {
+    let authority = Authority::new("tls-shared");
+    let mut server = server(&authority, &[]);
+    python("close_notify_after_the_last_response", &server, &authority);
+    let before = resident_bytes(server.pid());
+    let (mut child, mut stdout) = start("take_nothing", &server, &authority);
+    server.wait_counter("requests", 62);
+    let grown = resident_bytes(server.pid()).saturating_sub(before);
+    drop(child.stdin.take());
+    assert_eq!(line_of(&mut stdout), "ok");
+    assert!(child.wait().is_ok_and(|status| status.success()));
+    // Sixty of a MiB each.
+    assert!(grown < 20 << 20, "{grown} bytes");
 }
 
 #[test]
