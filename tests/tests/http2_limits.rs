@@ -8,7 +8,7 @@ use ajay_blackbox::http2::{
     Frame, GoAway, Http2, PREFACE, STREAM_MAX, WINDOW_INITIAL, code, field_block, flag, headers,
     kind, setting,
 };
-use ajay_blackbox::{End, Server, pattern, program, resident_bytes};
+use ajay_blackbox::{End, Server, cpu_time, pattern, program, resident_bytes};
 
 fn server(settings: &[&str]) -> Server {
     Server::start(program!("testserver"), settings)
@@ -219,6 +219,54 @@ fn an_idle_connection_costs_little() {
     std::thread::sleep(Duration::from_millis(1700));
     let each = resident_bytes(server.pid()).saturating_sub(before) / 400;
     assert!(each < 8192, "{each} bytes for an idle connection");
+}
+
+/// Whatever a connection waits for, it costs no CPU time meanwhile.
+#[test]
+fn waiting_costs_nothing() {
+    let mut server = server(&["rate_min=off"]);
+    let mut closed = Http2::connect_with(server.address(), CLOSED);
+    let streams =
+        ["/big?bytes=1000000", "/stream?n=1000&bytes=1000"].map(|target| closed.get(target));
+    let mut held = server.connect_http2().holding_windows();
+    let exhausting = held.get("/big?bytes=1000000");
+    let mut pending = server.connect_http2();
+    pending.get("/never");
+    pending.request("POST", "/never", &[("expect", "100-continue")], false);
+    let unread = pending.request("POST", "/never", &[], false);
+    pending.upload(unread, &pattern(WINDOW_INITIAL as usize), false);
+    let mut deaf = Http2::connect_with(
+        server.address(),
+        &[(setting::INITIAL_WINDOW_SIZE, STREAM_MAX)],
+    );
+    deaf.give(0, STREAM_MAX - WINDOW_INITIAL as u32);
+    deaf.get("/big?bytes=60000000");
+    let mut partial = server.connect_http2();
+    partial.send([0, 0, 9, 1]);
+    let mut beginning = server.connect();
+    beginning.send(&PREFACE[..10]);
+    let mut ended = server.connect_http2();
+    ended.ping();
+    ended.send_frame(kind::DATA, flag::NONE, 0, b"x");
+    let idle: Vec<Http2> = (0..50).map(|_| server.connect_http2()).collect();
+
+    for stream in streams {
+        assert_eq!(closed.head(stream).status, 200);
+    }
+    held.wait(exhausting, |answer| {
+        answer.body.len() == WINDOW_INITIAL as usize
+    });
+    server.wait_counter("requests", 7);
+    server.wait_counter("open", 57);
+    std::thread::sleep(Duration::from_millis(300));
+    let (before, started) = (cpu_time(server.pid()), Instant::now());
+    std::thread::sleep(Duration::from_millis(2000));
+    let used = cpu_time(server.pid()) - before;
+    assert!(
+        used * 16 < started.elapsed(),
+        "{used:?} in two seconds of waiting"
+    );
+    drop(idle);
 }
 
 /// A client that asks and never reads makes us hold no more than a bounded amount.
