@@ -1,16 +1,20 @@
 //! AjayServer's library with everything at its default, for loads that need more than the binary's
 //! one answer: long contents, and content that is read.
 
-use ajayserver::{ContentError, Request, Response, Result, Server};
+use ajayserver::{ContentError, Request, Response, Result, Server, Tls};
 use peer_common::{Args, content};
 
 fn main() -> Result<()> {
     let args = Args::from_env();
-    Server::builder()
-        .listen(args.listen)?
+    let mut builder = Server::builder()
         .threads(args.threads)
-        .bind()?
-        .run(answer)
+        .listen(args.listen)?;
+    if let Some(tls) = args.tls {
+        builder = builder
+            .listen(tls.listen)?
+            .tls(Tls::files(tls.cert, tls.key));
+    }
+    builder.bind()?.run(answer)
 }
 
 async fn answer(mut request: Request) -> std::result::Result<Response, ContentError> {
