@@ -134,14 +134,23 @@ impl Wheel {
 
 /// What came out of the wheel and was not looked at yet, first in first out. Each connection stands here
 /// once, however often it is filed again meanwhile, so the list never outgrows the connections.
-#[derive(Default)]
 pub(crate) struct DueList {
     order: VecDeque<u32>,
     /// By connection index.
     is_listed: Vec<bool>,
 }
 
+/// Room from the start, so that a worker with few connections allocates nothing for this later.
+const DUE_LEN: usize = 64;
+
 impl DueList {
+    pub(crate) fn new() -> DueList {
+        DueList {
+            order: VecDeque::with_capacity(DUE_LEN),
+            is_listed: Vec::with_capacity(DUE_LEN),
+        }
+    }
+
     pub(crate) fn push(&mut self, index: u32) {
         let at = index as usize;
         if at >= self.is_listed.len() {

@@ -154,7 +154,7 @@ impl<S: Service> Worker<S> {
             woken: Vec::with_capacity(LIST_LEN),
             woken_http2: Vec::new(),
             expired: Vec::with_capacity(LIST_LEN),
-            due: DueList::default(),
+            due: DueList::new(),
         };
         worker.read_clocks();
         Ok(worker)

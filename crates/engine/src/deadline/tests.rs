@@ -139,7 +139,7 @@ fn ticks_round_up_and_never_fire_early() {
 
 #[test]
 fn what_is_due_stands_in_the_list_once() {
-    let mut due = DueList::default();
+    let mut due = DueList::new();
     assert!(due.is_empty());
     for _ in 0..3 {
         for index in [5, 900, 0] {
