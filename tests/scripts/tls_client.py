@@ -18,6 +18,8 @@ what, port, authority = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 
 def context(alpn=("http/1.1",), version=None):
     context = ssl.create_default_context(cafile=authority)
+    # Python takes an end without close_notify for a good one unless it is told not to.
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     if alpn:
         context.set_alpn_protocols(list(alpn))
     if version is not None:
