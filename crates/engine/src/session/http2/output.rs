@@ -283,7 +283,9 @@ impl<S: Service> Session<'_, S> {
             };
             let key = grant.key;
             let Some(stream) = http2.stream(key) else {
-                // Not one that we know: nobody has its content.
+                // Not one that we know: nobody has its content. It counts, so that this ends whatever the core
+                // says.
+                self.budget -= 1;
                 let _ = http2.core.set_ready(key, 0, millis);
                 continue;
             };
