@@ -1,13 +1,14 @@
 //! HTTP/2 on the wire: how a connection begins, messages, content and windows, what applications do right or
 //! wrong, and clients that go away.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ajay_blackbox::http2::{
     Frame, Http2, PREFACE, STREAM_MAX, WINDOW_INITIAL, code, field_block, flag, headers, kind,
     setting,
 };
-use ajay_blackbox::{Client, End, Server, fnv1a, pattern, program};
+use ajay_blackbox::{Client, End, Server, fnv1a, pattern, program, wait_for};
 
 fn server(settings: &[&str]) -> Server {
     Server::start(program!("testserver"), settings)
@@ -553,6 +554,65 @@ fn urgent_responses_go_first() {
     assert!(client.so_far(late).body.is_empty());
     client.give(0, 30_000);
     assert_eq!(client.response(late).body.len(), 30_000);
+}
+
+/// Asks for responses that wait for the connection's window; then the updates come, then the window. Returns the streams in the order in which the server's log
+/// has them complete, counted from the first.
+fn completed(server: &Server, priorities: &[&str], updates: &[(usize, &str)]) -> Vec<usize> {
+    let settings = [(setting::INITIAL_WINDOW_SIZE, 1 << 20)];
+    let mut client = Http2::connect_with(server.address(), &settings).holding_windows();
+    let first = client.get("/big?bytes=65535");
+    client.response(first);
+    let before = server.stderr().len();
+    let streams: Vec<u32> = priorities
+        .iter()
+        .map(|priority| client.request("GET", "/big?bytes=30000", &[("priority", priority)], true))
+        .collect();
+    for stream in &streams {
+        client.head(*stream);
+    }
+    for (index, priority) in updates {
+        let update = [&streams[*index].to_be_bytes()[..], priority.as_bytes()].concat();
+        client.send_frame(kind::PRIORITY_UPDATE, flag::NONE, 0, update);
+    }
+    client.give(0, 30_000 * streams.len() as u32);
+    for stream in &streams {
+        client.response(*stream);
+    }
+    wait_for("the log", || {
+        let log = server.stderr().split_off(before);
+        let lines = log
+            .lines()
+            .filter(|line| line.contains("a response is complete"));
+        let ids = lines.filter_map(|line| line.split("stream=").nth(1)?.trim().parse().ok());
+        let order: Vec<usize> = ids
+            .filter_map(|id: u32| streams.iter().position(|stream| *stream == id))
+            .collect();
+        (order.len() >= streams.len()).then_some(order)
+    })
+}
+
+#[test]
+fn the_log_shows_the_order_of_priorities() {
+    let mut command = Command::new(program!("testserver"));
+    command.env("TESTSERVER_TRACE", "1");
+    let server = Server::start_command(command);
+    // Urgency first, then the order of requests (RFC 9218 section 10); 3 is the default.
+    let mixed = ["u=7", "u=0", "u=3", "", "u=5", "u=1", "u=3", "u=6"];
+    assert_eq!(completed(&server, &mixed, &[]), [1, 5, 2, 3, 6, 4, 7, 0]);
+    // Updates replace what the request said, the last one counts, and what cannot be read is the
+    // default (section 7).
+    let updates = [(0, "u=0"), (1, "u=7"), (5, "u=2"), (5, "u=4"), (7, "")];
+    let order = [0, 2, 3, 6, 7, 5, 4, 1];
+    assert_eq!(completed(&server, &mixed, &updates), order);
+    let reversed = [(0, "u=7"), (1, "u=6"), (2, "u=5"), (3, "u=4"), (4, "u=2")];
+    let order = [4, 5, 6, 7, 3, 2, 1, 0];
+    assert_eq!(completed(&server, &[""; 8], &reversed), order);
+    // Those that may be mixed share the connection: all that were alike end last, in turn, and one
+    // that may not be is done before they go on.
+    let incremental = ["i", "i", "u=2", "i", "u=2, i", "u=2, i", "i", "i"];
+    let order = completed(&server, &incremental, &[(3, "u=1, i")]);
+    assert_eq!(order, [3, 2, 4, 5, 0, 1, 6, 7]);
 }
 
 #[test]

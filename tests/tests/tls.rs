@@ -1,5 +1,6 @@
 //! TLS: versions, certificates and who may have which, resumption, and how connections end.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -455,13 +456,19 @@ fn shown_subject(server: &Server) -> String {
 fn new_certificates_are_read_without_a_restart() {
     let authority = Authority::new("tls-reread");
     let (first, second) = (authority.issue("localhost"), authority.issue("renewed"));
-    for processes in ["processes=1", "processes=2"] {
+    for processes in [1, 2] {
         let served = Issued {
             chain: authority.file("served.pem"),
             key: authority.file("served-key.pem"),
         };
         replace(&authority, &first, &served);
-        let mut server = server_with(&served, &[processes]);
+        let mut server = server_with(&served, &[&format!("processes={processes}")]);
+        // A process that starts reads the files: each has to be there before they change.
+        let mut pids = HashSet::new();
+        wait_for("an answer of each process", || {
+            pids.insert(curl(&server, &authority, "/pid", &[]));
+            (pids.len() == processes).then_some(())
+        });
         assert_eq!(shown_subject(&server), "subject=CN = localhost");
         // One that is no good replaces nothing.
         authority.write("served.pem", "no certificate\n");

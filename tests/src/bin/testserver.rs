@@ -28,7 +28,10 @@ use bytes::Bytes;
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_max_level(match std::env::var_os("TESTSERVER_TRACE") {
+            Some(_) => tracing_subscriber::filter::LevelFilter::TRACE,
+            None => tracing_subscriber::filter::LevelFilter::WARN,
+        })
         .with_ansi(false)
         .with_writer(std::io::stderr)
         .init();

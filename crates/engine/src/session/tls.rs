@@ -34,6 +34,13 @@ impl Tls {
     pub(crate) fn is_handshaking(&self) -> bool {
         self.info.is_none()
     }
+
+    /// Appends close_notify, once.
+    fn close(&mut self, sealed: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.is_closed, true) {
+            self.session.close(sealed);
+        }
+    }
 }
 
 /// A record holds so much; smaller pieces of output are gathered into one.
@@ -203,6 +210,11 @@ impl<S: Service> Session<'_, S> {
         });
         encrypt(gather, sealed);
         gather.clear();
+        let ending = self.connection.ending;
+        if matches!(ending, Ending::CloseAfterOutput | Ending::LingerAfterOutput) {
+            // Nothing comes after this: what says so leaves along with it.
+            tls.close(sealed);
+        }
         if let Err(error) = result {
             // Only a failure, after which nothing is written: see `tls_failed`.
             tracing::debug!(peer = %self.connection.peer, %error, "output was not encrypted");
@@ -226,10 +238,7 @@ impl<S: Service> Session<'_, S> {
         let Some(tls) = self.connection.tls.as_deref_mut() else {
             return false;
         };
-        if std::mem::replace(&mut tls.is_closed, true) {
-            return false;
-        }
-        tls.session.close(&mut self.cx.sealed);
+        tls.close(&mut self.cx.sealed);
         !self.cx.sealed.is_empty()
     }
 }

@@ -116,6 +116,23 @@ fn a_ticket_resumes_for_24_hours_however_often_keys_rotate() {
     }
 }
 
+/// RFC 8446 appendix C.4: a client that uses each ticket once has one for the next connection.
+#[test]
+fn each_connection_brings_the_ticket_of_the_next() {
+    let made = Made::new(&["a"]);
+    let config = process(&made, &TicketKeys::new(now()).unwrap());
+    let client = made.client(&[&version::TLS13]);
+    for kind in [
+        HandshakeKind::Full,
+        HandshakeKind::Resumed,
+        HandshakeKind::Resumed,
+    ] {
+        let pair = Pair::connected(&client, &config, "a");
+        assert_eq!(pair.session.handshake_kind(), Some(kind));
+        assert_eq!(pair.client.tls13_tickets_received(), 1);
+    }
+}
+
 #[test]
 fn without_keys_no_session_is_resumed() {
     let made = Made::new(&["a"]);

@@ -328,6 +328,7 @@ impl<S: Service> Session<'_, S> {
 
     /// A response is complete.
     fn complete(&mut self, key: StreamKey, slot: u32) {
+        tracing::trace!(peer = %self.connection.peer, stream = key.id(), "a response is complete");
         self.end_exchange(key, slot);
         let now = self.cx.now;
         let discarded_max = self.cx.config.connections.content_discarded_bytes_max;
