@@ -148,9 +148,18 @@ fn refused_streams() {
     flood(
         &["concurrent_streams_max=1"],
         "flood_refused_streams",
-        &repeated(400, one),
-        &repeated(1000, one),
+        &repeated(80, one),
+        &repeated(200, one),
     );
+    // One that cannot know yet how many it may open is forgiven more.
+    let mut server = server(&["concurrent_streams_max=1"]);
+    let mut client = server.connect_http2();
+    for _ in 0..400 {
+        client.opened_by_hand();
+    }
+    client.send(repeated(400, one));
+    client.ping();
+    assert_eq!(server.counter("flood_refused_streams"), 0);
 }
 
 #[test]
@@ -201,6 +210,31 @@ fn field_blocks_of_too_many_bytes() {
     // What is a little too large is answered; see the limits.
     let of = |bytes: usize| request(1, "/hello", &[("x", &"v".repeat(bytes))], true);
     flood(&[], "flood_field_block", &of(20_000), &of(40_000));
+}
+
+/// A byte of the block is a line, and a line may be as long as the table: decoding all of them would take a
+/// hundred times as long as sending.
+#[test]
+fn field_blocks_of_too_many_lines() {
+    let of = |lines: usize| {
+        let mut block = field_block([
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":path", "/hello"),
+            (":authority", "a"),
+        ]);
+        // Indexed field lines: `accept-encoding: gzip, deflate`.
+        block.resize(block.len() + lines, 0x80 | 16);
+        headers(1, &block, true)
+    };
+    // A few too many are answered.
+    let server = server(&[]);
+    let mut client = server.connect_http2();
+    client.opened_by_hand();
+    client.send(of(900));
+    assert_eq!(client.response(1).status, 431);
+    flood(&[], "flood_field_block", &of(900), &of(1100));
+    flood(&[], "flood_field_block", &of(900), &of(14_000));
 }
 
 #[test]
@@ -313,6 +347,41 @@ fn tiny_data() {
         [request(1, "/read", &[], false), data].concat()
     };
     flood(&["rate_min=off"], "flood_tiny_data", &of(8000), &of(60_000));
+}
+
+/// All connections of a worker share what it takes of tiny frames in 250 ms, and each has some for itself.
+#[test]
+fn tiny_data_of_many() {
+    let of = |count| {
+        let data = repeated(count, |_| frame(kind::DATA, flag::NONE, 1, b"x"));
+        [request(1, "/read", &[], false), data].concat()
+    };
+    // 10 240 frames in 250 ms.
+    let mut server = server(&["rate_min=off", "discard_rate_max=327680"]);
+    let mut one = server.connect_http2();
+    one.opened_by_hand();
+    one.send(of(200));
+    one.ping();
+    assert_eq!(server.counter("input_deferred"), 0);
+    let mut many: Vec<Http2> = (0..6)
+        .map(|_| {
+            let mut client = server.connect_http2();
+            client.opened_by_hand();
+            client.send(of(9000));
+            client
+        })
+        .collect();
+    // What takes five ticks came in less than one, and is read all the same.
+    for client in &mut many {
+        client.ping();
+    }
+    assert!(server.counter("input_deferred") > 0);
+    let mut bystander = server.connect_http2();
+    assert_eq!(bystander.fetch("/hello").status, 200);
+    for mut client in many {
+        client.send(frame(kind::DATA, flag::END_STREAM, 1, b""));
+        assert_eq!(client.response(1).text().split(' ').next(), Some("9000"));
+    }
 }
 
 #[test]

@@ -194,6 +194,8 @@ limits! {
     content_bytes_max: u64 = units::bytes, "SIZE", "Limits", std::convert::identity;
     /// Unread content thrown away to keep a connection; more: close [default: 256k]
     content_discarded_bytes_max: u64 = units::bytes, "SIZE", "Limits", std::convert::identity;
+    /// Thrown away by a worker in a second, of clients that were refused and content in tiny pieces; those beyond it wait [default: 16m]
+    discard_rate_max: usize = units::bytes_as::<usize>, "SIZE", "Limits", std::convert::identity;
     /// Open connections; at the limit accepting pauses [default: open files less 256]
     connections_max: Switch<usize> = count, "N|off", "Limits", Switch::into_option;
     /// Open connections of one worker; at the limit it stops accepting [default: off]

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use ajay_http::Limits;
 
+use crate::deadline::TICK;
+
 /// What a set of workers needs to know before it starts.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -143,7 +145,30 @@ pub struct ConnectionLimits {
     /// the connection can be kept. More closes it. Default: 256 KiB: below that a new connection
     /// costs more than the bytes.
     pub content_discarded_bytes_max: u64,
+    /// What a worker throws away for all its connections in a second: of clients that were refused and
+    /// send on, and of content that nobody reads in tiny pieces, counted as 64 bytes each; and as many
+    /// tiny DATA frames of HTTP/2, read or not, counted as 8 each. Who comes after that waits. Default: 16
+    /// MiB, or two million such frames, for which a fifth of a core is enough. Without a bound, clients that send
+    /// without end after they were refused took nine tenths of the worker from everybody else.
+    pub discard_rate_max: usize,
 }
+
+impl ConnectionLimits {
+    /// What may be thrown away in each of the clock's ticks.
+    pub(crate) fn discard_bytes_per_tick(&self) -> usize {
+        (self.discard_rate_max as u128 * TICK.as_millis() / 1000) as usize
+    }
+
+    /// How many tiny DATA frames may be served in each tick. They do not come out of the same bytes:
+    /// clients that linger would take them from those who are to be told that they flood.
+    pub(crate) fn tiny_frames_per_tick(&self) -> usize {
+        self.discard_bytes_per_tick() / TINY_FRAME_BYTES
+    }
+}
+
+/// What a tiny DATA frame is worth of what is thrown away: an eighth of a piece of HTTP/1 content, or those
+/// who flood would be told so late.
+const TINY_FRAME_BYTES: usize = 8;
 
 /// Descriptors kept back from the connection limit: listeners, epoll, logs, and what the
 /// application opens (a database pool, files).
@@ -161,6 +186,7 @@ impl Default for ConnectionLimits {
             content_buffer_bytes_max: 64 * 1024,
             content_collected_bytes_max: 4 * 1024 * 1024,
             content_discarded_bytes_max: 256 * 1024,
+            discard_rate_max: 16 * 1024 * 1024,
         }
     }
 }

@@ -7,7 +7,6 @@ use crate::deadline::Tick;
 use crate::mapping::SlotRef;
 use crate::memory::Held;
 use crate::outbox::Outbox;
-use crate::session::input::DISCARD_BYTES_PER_TICK;
 use crate::tls::Entries;
 use crate::{Config, FieldSection};
 
@@ -45,6 +44,8 @@ pub(crate) struct Context {
     /// What may still be thrown away in this tick: for lingering connections, and of content in tiny
     /// pieces.
     pub(crate) discard_bytes: usize,
+    /// How many tiny DATA frames may still be served in this tick.
+    pub(crate) tiny_frames: usize,
     /// `Retry-After`, for requests that are refused because there is too much to do.
     pub(crate) retry_later: FieldSection,
 }
@@ -57,6 +58,8 @@ impl Context {
             },
             http2_config: config.http2.core(&config.limits),
             waits: WaitLimits::new(&config.deadlines),
+            discard_bytes: config.connections.discard_bytes_per_tick(),
+            tiny_frames: config.connections.tiny_frames_per_tick(),
             counters,
             config,
             entries,
@@ -71,7 +74,6 @@ impl Context {
             plain: Vec::new(),
             handshakes: 0,
             held: Held::default(),
-            discard_bytes: DISCARD_BYTES_PER_TICK,
             retry_later: retry_later(),
         }
     }

@@ -73,6 +73,9 @@ counters! {
     BytesSent => "bytes_sent",
     /// Requests that broke a rule of the protocol (400, 501, 505 …).
     Violations => "violations",
+    /// Times a connection had to wait for the next tick, because content in tiny pieces had used up
+    /// what a worker takes of it in one.
+    InputDeferred => "input_deferred",
     /// Streams that the client reset.
     StreamsReset => "streams_reset",
     /// Streams above `concurrent_streams_max` (REFUSED_STREAM).
@@ -85,7 +88,7 @@ counters! {
     FloodRefusedStreams => "flood_refused_streams",
     /// HTTP/2 connections ended because of `refused_heads`.
     FloodRefusedHeads => "flood_refused_heads",
-    /// HTTP/2 connections ended because of a field block of too many frames or bytes.
+    /// HTTP/2 connections ended because of a field block of too many frames, bytes or lines.
     FloodFieldBlock => "flood_field_block",
     /// HTTP/2 connections ended because of `settings`.
     FloodSettings => "flood_settings",

@@ -129,7 +129,10 @@ impl<'w, S: Service> Session<'w, S> {
             }
             let progress = match self.connection.exchange {
                 Some(slot) => self.exchange(slot)?,
-                None if self.discards_too_much() => return Ok(Outcome::NextTick),
+                None if self.discards_too_much() => {
+                    self.cx.counters.count(Counter::InputDeferred);
+                    return Ok(Outcome::NextTick);
+                }
                 None => self.read_input()?,
             };
             if !progress {

@@ -38,7 +38,6 @@ use crate::link::{Command, Link, Order};
 use crate::listener::Listener;
 use crate::reactor::{EventFlags, Reactor, Token};
 use crate::service::Service;
-use crate::session::input::DISCARD_BYTES_PER_TICK;
 use crate::session::tls::Tls;
 use crate::session::{Outcome, Session};
 use crate::tls::Entries;
@@ -233,7 +232,9 @@ impl<S: Service> Worker<S> {
         for index in self.expired.drain(..) {
             self.due.push(index);
         }
-        self.cx.discard_bytes = DISCARD_BYTES_PER_TICK;
+        let limits = &self.cx.config.connections;
+        self.cx.discard_bytes = limits.discard_bytes_per_tick();
+        self.cx.tiny_frames = limits.tiny_frames_per_tick();
         for token in std::mem::take(&mut self.next_tick) {
             self.drive_queued(token);
         }

@@ -23,9 +23,9 @@ pub struct Budget {
 pub struct Budgets {
     /// RST_STREAM for requests that were not answered yet.
     pub resets: Budget,
-    /// Stream errors: requests that the peer makes us reset.
+    /// Stream errors: requests that the peer makes us reset, or would if they were not over.
     pub provoked_resets: Budget,
-    /// Streams beyond SETTINGS_MAX_CONCURRENT_STREAMS.
+    /// Streams beyond SETTINGS_MAX_CONCURRENT_STREAMS; five times each once the client has acknowledged it.
     pub refused_streams: Budget,
     /// Requests answered by the core's own verdict: 413, 414, 417, 431, 501.
     pub refused_heads: Budget,
@@ -114,6 +114,9 @@ impl Default for Budgets {
 const fn budget(burst: u32, per_second: u32) -> Budget {
     Budget { burst, per_second }
 }
+
+/// What a stream too many costs of the budget once the client has acknowledged how many it may have.
+pub(crate) const REFUSED_STREAM_COST: u32 = 5;
 
 /// DATA with so little content costs more to handle than to send: its header alone has 9 bytes.
 pub const TINY_DATA_BYTES_MAX: u32 = 32;

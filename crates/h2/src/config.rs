@@ -99,7 +99,21 @@ impl Config {
     pub(crate) const fn block_bytes_max(&self) -> usize {
         self.limits.head_bytes_max as usize * 2
     }
+
+    /// The most lines of a field block, each of which may be a single byte. A head with a few too many
+    /// is answered; what has many times more is made to cost us time.
+    pub(crate) const fn block_lines_max(&self) -> u32 {
+        let lines = self.limits.field_lines_max as u32 * 4;
+        if lines < BLOCK_LINES_MIN {
+            BLOCK_LINES_MIN
+        } else {
+            lines
+        }
+    }
 }
+
+/// However few lines a head may have, so many are read; that takes less than ten microseconds.
+const BLOCK_LINES_MIN: u32 = 1000;
 
 impl Default for Config {
     fn default() -> Self {

@@ -44,7 +44,7 @@ use ajay_http::{FieldSection, RequestHead};
 
 use crate::{
     Config, Effect, ErrorCode, StreamKey, Violation,
-    budgets::{Buckets, Kind},
+    budgets::{Buckets, Kind, REFUSED_STREAM_COST},
     flow::{ReceiveWindow, SendWindow, Tuner, WINDOW_INITIAL},
     frame,
     priority::EarlyPriorities,
@@ -87,6 +87,8 @@ pub struct Connection {
     peer_is_leaving: bool,
     now: u64,
     since: Since,
+    /// Tiny DATA frames that nobody was told of yet.
+    tiny_data: u32,
 }
 
 /// What an idle connection holds beside its two dynamic tables.
@@ -290,7 +292,8 @@ impl Connection {
     /// A connection on which nothing has happened. Writes the server's connection preface (§3.4).
     #[must_use]
     pub fn new(config: &Config, now: u64, out: &mut Vec<u8>) -> Self {
-        let decoder = Decoder::new(config.header_table_bytes_max);
+        let mut decoder = Decoder::new(config.header_table_bytes_max);
+        decoder.set_lines_max(config.block_lines_max());
         settings::write(config, decoder.table_bytes_max(), out);
         let connection_window = config.connection_window();
         if connection_window > WINDOW_INITIAL {
@@ -323,6 +326,7 @@ impl Connection {
                 settings: Some(now),
                 blocked: None,
             },
+            tiny_data: 0,
         }
     }
 
@@ -494,6 +498,12 @@ impl Connection {
             Kind::ProvokedResets
         };
         self.spend(config, kind)?;
+        if kind == Kind::RefusedStreams && self.since.settings.is_none() {
+            // It has acknowledged how many it may open.
+            for _ in 1..REFUSED_STREAM_COST {
+                self.spend(config, kind)?;
+            }
+        }
         frame::write_rst_stream(stream, code, out);
         self.streams.remember(stream, Ending::ResetByUs);
         Ok(Event::Rejected { stream, violation })

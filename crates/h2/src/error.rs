@@ -338,7 +338,7 @@ violations! {
     RefusedHeadFlood = connection ENHANCE_YOUR_CALM, "flood of refused requests";
     /// A field block of too many frames (CVE-2024-27316).
     ContinuationFlood = connection ENHANCE_YOUR_CALM, "flood of CONTINUATION";
-    /// A field block of too many bytes.
+    /// A field block of too many bytes or lines.
     FieldBlockTooLarge = connection ENHANCE_YOUR_CALM, "field block too large";
     /// Too many SETTINGS (CVE-2019-9515).
     SettingsFlood = connection ENHANCE_YOUR_CALM, "flood of SETTINGS";

@@ -384,6 +384,9 @@ setters! {
     connections.content_collected_bytes_max => content_collected_bytes_max: usize;
     /// Bytes of unread content thrown away to keep a connection. Default: 256 KiB.
     connections.content_discarded_bytes_max => content_discarded_bytes_max: u64;
+    /// Bytes a second that a worker throws away for all its connections, of clients that were refused and
+    /// of content in tiny pieces; those beyond it wait. Default: 16 MiB.
+    connections.discard_rate_max => discard_rate_max: usize;
 
     /// HTTP/2 on cleartext connections, for clients that begin with it. Default: on.
     http2.cleartext => http2_cleartext: bool;

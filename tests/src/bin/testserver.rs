@@ -182,7 +182,7 @@ fn set(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
     Ok(settings! {
         numbers: buffered_bytes_max usize head_bytes_max u32 target_bytes_max u32 trailer_bytes_max u32
             chunk_extension_bytes_max u32 content_bytes_max u64 content_buffer_bytes_max usize
-            content_collected_bytes_max usize content_discarded_bytes_max u64 backlog u32
+            content_collected_bytes_max usize content_discarded_bytes_max u64 discard_rate_max usize backlog u32
             field_lines_max u16 trailer_lines_max u16 blocking_threads_max usize
             blocking_queue_max usize handshakes_max usize concurrent_streams_max u32;
         optional: connections_max connections_per_worker_max connections_per_address_max requests_per_connection_max
@@ -328,7 +328,7 @@ impl App {
         let query = Query::of(&request);
         let path = request.path().to_owned();
         match path.as_str() {
-            "/hello" => "Hello, world!\n".into_response(),
+            "/" | "/hello" => "Hello, world!\n".into_response(),
             "/target" => format!("{} {}\n", request.method(), request.target()).into_response(),
             "/fields" => fields(&request),
             "/connection" => format!(

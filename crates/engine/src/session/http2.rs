@@ -55,6 +55,8 @@ pub(crate) struct Http2 {
     is_shrunk: bool,
     /// Requests of the connection when that was last thought of.
     requests_seen: u32,
+    /// The last tick in which tiny frames came, and how many.
+    tiny_data: (Tick, u32),
 }
 
 /// How far the end of the connection is told.
@@ -163,6 +165,7 @@ impl<S: Service> Session<'_, S> {
             looked_at: self.cx.now,
             is_shrunk: false,
             requests_seen: 0,
+            tiny_data: (self.cx.now, 0),
         }));
     }
 
@@ -214,6 +217,10 @@ impl<S: Service> Session<'_, S> {
 
     /// Nothing can be done now. What the client was told of the end is followed up in the next tick.
     fn http2_rests(&mut self) -> Outcome {
+        if self.sends_too_much_tiny_data() {
+            self.cx.counters.count(Counter::InputDeferred);
+            return Outcome::NextTick;
+        }
         match self.http2().map(|http2| http2.drain) {
             Some(DrainState::Announced(_)) => Outcome::NextTick,
             _ => Outcome::Wait,

@@ -487,9 +487,3 @@ impl<S: Service> Session<'_, S> {
 /// What a lingering connection may still send. A client that ignores our close for longer than
 /// this is reset: 16 MiB is what a fast sender has under way before it sees the response.
 const LINGER_BYTES_MAX: u64 = 16 * 1024 * 1024;
-
-/// What a worker throws away in a tick for all lingering connections, and of content in tiny pieces:
-/// 16 MiB a second, or a quarter of a million chunks of one byte, for which a few per cent of a core
-/// are enough. Without a bound, clients that send without end after they were refused took nine
-/// tenths of the worker from everybody else, and one-byte chunks more than half.
-pub(crate) const DISCARD_BYTES_PER_TICK: usize = 4 * 1024 * 1024;

@@ -94,6 +94,7 @@ pub struct Decoder {
     allowed_bytes_max: u32,
     /// The peer knows that its table must shrink, and has to say that it did.
     is_update_due: bool,
+    lines_max: u32,
 }
 
 impl Decoder {
@@ -108,7 +109,15 @@ impl Decoder {
             announced_bytes_max,
             allowed_bytes_max: announced_bytes_max.max(TABLE_BYTES_INITIAL),
             is_update_due: false,
+            lines_max: u32::MAX,
         }
+    }
+
+    /// From how many lines on a block is an error, instead of being decoded to its end whatever the
+    /// sink says. A reference to a table takes one byte, so a block can have as many lines as bytes.
+    /// At first there is no bound.
+    pub const fn set_lines_max(&mut self, lines_max: u32) {
+        self.lines_max = lines_max;
     }
 
     /// What SETTINGS_HEADER_TABLE_SIZE must say: what was asked for, but 65 535 at most.
@@ -159,7 +168,12 @@ impl Decoder {
     ) -> Result<(), HpackError> {
         let mut sink = Gate::new(sink);
         let mut rest = self.size_updates(block)?;
+        let mut lines_left = self.lines_max;
         while let Some(&first) = rest.first() {
+            let Some(left) = lines_left.checked_sub(1) else {
+                return Err(HpackError::TooManyLines);
+            };
+            lines_left = left;
             rest = if first & pattern::INDEXED != 0 {
                 self.indexed(rest, &mut sink)?
             } else if first & pattern::INCREMENTAL != 0 {

@@ -59,6 +59,8 @@ errors! {
     SizeUpdatesTooMany = "more than two dynamic table size updates in one field block";
     /// No dynamic table size update after the allowed size was reduced (RFC 9113 §4.3.1).
     SizeUpdateMissing = "no dynamic table size update after SETTINGS reduced the size";
+    /// More lines than the decoder was told to take. No rule of RFC 7541: a bound of ours.
+    TooManyLines = "too many lines in a field block";
 }
 
 impl fmt::Display for HpackError {

@@ -5,6 +5,7 @@ use super::{Connection, Event, ResetCause, receive::PRIORITY_LEN};
 use crate::{
     Config, ErrorCode, Priority, Violation,
     budgets::Kind,
+    flow::{WINDOW_INITIAL, WINDOW_MAX},
     frame::{self, FrameHeader, flag, kind},
     stream::Send as StreamSend,
     streams::Ending,
@@ -210,8 +211,12 @@ impl Connection {
             self.since.blocked = None;
             return Ok(None);
         }
-        // It may come for a stream that is over (§5.1).
+        // It may come for a stream that is over (§5.1), but not one that no stream could take.
         let Some(key) = self.find_open(header.stream) else {
+            let is_small = self.peer.stream_window < WINDOW_INITIAL;
+            if increment == 0 || (increment > WINDOW_MAX - WINDOW_INITIAL && !is_small) {
+                self.spend(config, Kind::ProvokedResets)?;
+            }
             return Ok(None);
         };
         let Some(stream) = self.streams.get_mut(key) else {

@@ -42,6 +42,13 @@ impl Connection {
         }
     }
 
+    /// How many DATA frames with at most [`TINY_DATA_BYTES_MAX`](crate::TINY_DATA_BYTES_MAX) of content
+    /// that do not end it came since this was last asked, wanted or not.
+    #[inline]
+    pub fn take_tiny_data(&mut self) -> u32 {
+        std::mem::take(&mut self.tiny_data)
+    }
+
     /// Since when what is unfinished has been so. Looks at every stream: meant for a timer's tick.
     #[must_use]
     pub fn unfinished_since(&self) -> UnfinishedSince {

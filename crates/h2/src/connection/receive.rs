@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use ajay_fields::hpack::DecodedField;
+use ajay_fields::hpack::{DecodedField, HpackError};
 use ajay_http::RequestHead;
 
 use super::{Block, Connection, DataFrame, DrainState, Event, Progress, Purpose, Receive};
@@ -170,6 +170,7 @@ impl Connection {
             self.spend(config, Kind::EmptyFrames)?;
         } else if content <= TINY_DATA_BYTES_MAX && !ends_stream {
             self.spend(config, Kind::TinyData)?;
+            self.tiny_data += 1;
         }
         let verdict = match key {
             Some(key) => self.account(config, key, header.len, content, ends_stream),
@@ -496,7 +497,7 @@ impl Connection {
                 let mut sink = HeadSink::new(head, &config.limits);
                 self.decoder
                     .decode_with(&mut self.scratch, bytes, &mut sink)
-                    .map_err(|_| Violation::FieldBlockInvalid)?;
+                    .map_err(block_violation)?;
                 let verdict = sink.finish();
                 let method = MethodClass::of(head.method());
                 self.open(config, block, verdict, method, out).map(Some)
@@ -620,7 +621,7 @@ impl Connection {
         let mut sink = TrailerSink::new(fields, &config.limits);
         self.decoder
             .decode_with(&mut self.scratch, bytes, &mut sink)
-            .map_err(|_| Violation::FieldBlockInvalid)?;
+            .map_err(block_violation)?;
         let mut verdict = sink.finish();
         if let Some(StreamReceive::Content {
             declared: Some(declared),
@@ -643,7 +644,7 @@ impl Connection {
         let mut sink = |_: DecodedField<'_>| ControlFlow::Break(());
         self.decoder
             .decode_with(&mut self.scratch, bytes, &mut sink)
-            .map_err(|_| Violation::FieldBlockInvalid)
+            .map_err(block_violation)
     }
 
     /// Whether a stream is idle: those with even identifiers, which only we could open, always are
@@ -668,6 +669,15 @@ enum Accepted {
     Content,
     /// Nobody wants it.
     Nothing,
+}
+
+/// What a field block that cannot be decoded means for the connection.
+#[cold]
+fn block_violation(error: HpackError) -> Violation {
+    match error {
+        HpackError::TooManyLines => Violation::FieldBlockTooLarge,
+        _ => Violation::FieldBlockInvalid,
+    }
 }
 
 /// Cuts padding and priority off HEADERS; returns the field block fragment and the stream that is

@@ -8,6 +8,9 @@ use super::super::output::NO_FIELDS;
 use super::*;
 use crate::connection::Clock;
 
+/// So many tiny frames of a connection are served in each tick, however many the others send.
+const TINY_DATA_FREE: u32 = 256;
+
 /// A request of which the content may be here already.
 struct Opening {
     head: Head,
@@ -57,7 +60,12 @@ impl<S: Service> Session<'_, S> {
                 }
             };
             used += step.consumed;
-            match step.event {
+            let event = step.event;
+            let tiny = http2.core.take_tiny_data();
+            if tiny > 0 {
+                self.note_tiny_data(tiny);
+            }
+            match event {
                 Event::NeedData | Event::Paused => break,
                 Event::Closed => {
                     used = input.len();
@@ -160,10 +168,34 @@ impl<S: Service> Session<'_, S> {
         self.begin_stream(whole.head, whole.parts, content);
     }
 
+    /// Content in tiny frames costs its client next to nothing: all connections share what a worker has
+    /// for it in a tick.
+    fn note_tiny_data(&mut self, frames: u32) {
+        let now = self.cx.now;
+        self.cx.tiny_frames = self.cx.tiny_frames.saturating_sub(frames as usize);
+        if let Some(http2) = self.http2() {
+            if http2.tiny_data.0 != now {
+                http2.tiny_data = (now, 0);
+            }
+            http2.tiny_data.1 = http2.tiny_data.1.saturating_add(frames);
+        }
+    }
+
+    /// Whether this connection's tiny frames have to wait for the next tick.
+    pub(super) fn sends_too_much_tiny_data(&self) -> bool {
+        let http2 = self.connection.http2.as_deref();
+        self.cx.tiny_frames == 0
+            && http2.is_some_and(|http2| {
+                let (tick, count) = http2.tiny_data;
+                tick == self.cx.now && count > TINY_DATA_FREE
+            })
+    }
+
     /// Whether more frames may be used now.
     pub(super) fn may_read_frames(&self) -> bool {
         let waiting = self.connection.pending.as_ref().map_or(0, |all| all.len());
         waiting + self.cx.outbox.len() < self.cx.http2_config.output_bytes_max
+            && !self.sends_too_much_tiny_data()
     }
 
     fn take_parts(&self) -> Box<Parts> {

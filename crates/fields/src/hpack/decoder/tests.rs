@@ -37,6 +37,24 @@ fn one_block_for_each_rule() {
 }
 
 #[test]
+fn the_number_of_lines_can_be_bounded() {
+    let block = [&b"\x3f\x09"[..], &[0x82; 4], b"\x40\x01a\x01b"].concat();
+    for (lines_max, expected) in [(5, None), (4, Some(HpackError::TooManyLines))] {
+        let mut decoder = Decoder::new(TABLE_BYTES_INITIAL);
+        decoder.set_lines_max(lines_max);
+        // Each block has as many.
+        for _ in 0..2 {
+            let decoded = decode(&mut decoder, &block);
+            assert_eq!(decoded.as_ref().err(), expected.as_ref());
+            if expected.is_some() {
+                break;
+            }
+            assert_eq!(decoded.map(|lines| lines.len()), Ok(5));
+        }
+    }
+}
+
+#[test]
 fn every_first_byte_alone() {
     for first in 0..=255_u8 {
         let expected = match first {
