@@ -556,8 +556,8 @@ fn urgent_responses_go_first() {
     assert_eq!(client.response(late).body.len(), 30_000);
 }
 
-/// Asks for responses that wait for the connection's window; then the updates come, then the window. Returns the streams in the order in which the server's log
-/// has them complete, counted from the first.
+/// Asks for responses that wait for the connection's window; then the updates come, then the window.
+/// Returns the streams in the order in which the server's log has them complete, counted from the first.
 fn completed(server: &Server, priorities: &[&str], updates: &[(usize, &str)]) -> Vec<usize> {
     let settings = [(setting::INITIAL_WINDOW_SIZE, 1 << 20)];
     let mut client = Http2::connect_with(server.address(), &settings).holding_windows();
