@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use crate::{Address, PATIENCE, Response};
 
@@ -13,6 +14,8 @@ pub struct Client {
     socket: TcpStream,
     /// Received and not used.
     buffer: Vec<u8>,
+    /// The kernel has told of a reset.
+    was_reset: bool,
     /// How the connection ended, once it has.
     end: Option<End>,
 }
@@ -65,6 +68,7 @@ impl Client {
         Ok(Client {
             socket,
             buffer: Vec::new(),
+            was_reset: false,
             end: None,
         })
     }
@@ -89,7 +93,29 @@ impl Client {
     /// # Errors
     /// When the server does not take it.
     pub fn try_send(&mut self, data: impl AsRef<[u8]>) -> io::Result<()> {
-        self.socket.write_all(data.as_ref())
+        let sent = self.socket.write_all(data.as_ref());
+        self.note(sent)
+    }
+
+    /// Waits until there is something to read, the end included.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing has come before this time has passed; whatever the kernel says of
+    /// the connection.
+    pub fn peek(&mut self, patience: Duration) -> io::Result<usize> {
+        self.socket.set_read_timeout(Some(patience))?;
+        let peeked = self.socket.peek(&mut [0]);
+        self.socket.set_read_timeout(Some(PATIENCE))?;
+        self.note(peeked)
+    }
+
+    /// The kernel tells of a reset once, to whichever call comes first: reads see an end like any
+    /// other from then on.
+    fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        self.was_reset |= result
+            .as_ref()
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionReset);
+        result
     }
 
     /// Sends `GET target` with a `Host` and these lines (complete, or nothing).
@@ -132,7 +158,7 @@ impl Client {
     /// When that cannot be arranged.
     pub fn reset(self) {
         let socket = socket2::SockRef::from(&self.socket);
-        if let Err(error) = socket.set_linger(Some(std::time::Duration::ZERO)) {
+        if let Err(error) = socket.set_linger(Some(Duration::ZERO)) {
             panic!("cannot arrange a reset: {error}");
         }
     }
@@ -313,6 +339,7 @@ impl Client {
         }
         let mut piece = [0; 64 * 1024];
         match self.socket.read(&mut piece) {
+            Ok(0) if self.was_reset => self.end = Some(End::Reset),
             Ok(0) => self.end = Some(End::Fin),
             Ok(len) => self.buffer.extend_from_slice(&piece[..len]),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use fluke_hpack::Decoder;
 
-use crate::{Address, Client, End, PATIENCE};
+use crate::{Address, Client, End};
 
 /// Frame types (RFC 9113 §6, RFC 9218 §7.1).
 #[allow(missing_docs)]
@@ -657,12 +657,11 @@ impl Http2 {
         if self.received.len() >= HEADER_LEN {
             return true;
         }
-        let socket = self.connection.socket();
-        let is_set = socket.set_read_timeout(Some(time));
-        let peeked = socket.peek(&mut [0]);
-        assert!(is_set.is_ok() && socket.set_read_timeout(Some(PATIENCE)).is_ok());
         let is_quiet = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
-        !peeked.is_err_and(|error| is_quiet(&error))
+        !self
+            .connection
+            .peek(time)
+            .is_err_and(|error| is_quiet(&error))
     }
 
     /// Takes the next frame. False at the end of the connection.

@@ -160,8 +160,8 @@ fn the_handle_stops_by_force() {
     client.get("/never");
     server.wait_note("never begun");
     assert_eq!(server.command("stop"), "ok");
-    assert_eq!(client.end(), End::Reset);
     assert_eq!(server.wait().code, Some(4));
+    assert_eq!(client.end(), End::Reset);
 }
 
 /// Every request that was written before the signal is answered: on connections that were idle, and on such
