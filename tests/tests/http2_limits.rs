@@ -202,6 +202,109 @@ fn shared_content_is_not_held() {
     assert_eq!(server.counter("requests_refused_memory"), 0);
 }
 
+/// Streams cost a client that leaves them waiting nothing, and us memory. Many of them are refused to
+/// those who have many, and to nobody else.
+#[test]
+fn streams_that_wait_for_their_clients_are_bounded() {
+    let mut server = server(&[
+        "waiting_streams_max=30",
+        "crowded_timeout=off",
+        "rate_min=off",
+    ]);
+    let waiting = |client: &mut Http2, way: usize| match way % 4 {
+        // Content, of any length, that has no window.
+        0 => client.get("/big?bytes=100000"),
+        1 => client.get("/stream?n=10&bytes=10"),
+        // Content that is read and does not come.
+        2 => client.request("POST", "/collect", &[], false),
+        // A response that did not wait for the content.
+        _ => client.request("POST", "/hello", &[], false),
+    };
+    let connect = |server: &Server| Http2::connect_with(server.address(), CLOSED);
+    let mut first = connect(&server);
+    let mut streams: Vec<u32> = (0..22).map(|way| waiting(&mut first, way)).collect();
+    first.ping();
+    let mut second = connect(&server);
+    let more: Vec<u32> = (0..9).map(|way| waiting(&mut second, way)).collect();
+    second.ping();
+    assert_eq!(server.counter("streams_refused"), 0);
+
+    // 31 wait: who has more than eight of them gets no more, and who has fewer does.
+    let refused = [first.get("/hello"), second.get("/hello")];
+    for (client, stream) in [&mut first, &mut second].into_iter().zip(refused) {
+        assert_eq!(client.reset_code(stream), code::REFUSED_STREAM);
+    }
+    let mut third = connect(&server);
+    for way in 0..9 {
+        waiting(&mut third, way);
+    }
+    third.ping();
+    assert_eq!(server.counter("streams_refused"), 2);
+    assert_eq!(server.connect_http2().fetch("/hello").status, 200);
+    assert_eq!(server.connect().fetch("/hello").status, 200);
+
+    // They are counted as long as they wait, however that ends: by the client's reset, at their own end,
+    // with their connection.
+    for stream in streams.drain(..5) {
+        first.reset(stream, code::CANCEL);
+    }
+    first.ping();
+    let stream = second.get("/hello");
+    assert_eq!(second.reset_code(stream), code::REFUSED_STREAM, "35 wait");
+    second.give(more[0], 100_000);
+    second.give(more[1], 100);
+    for stream in &more[..2] {
+        assert_eq!(second.response(*stream).status, 200);
+    }
+    drop(third);
+    server.wait_counter("open", 2);
+    let stream = first.get("/hello");
+    assert_eq!(first.head(stream).status, 200, "24 wait");
+    first.reset(stream, code::CANCEL);
+    for stream in streams {
+        first.reset(stream, code::CANCEL);
+    }
+    for stream in &more[2..] {
+        second.reset(*stream, code::CANCEL);
+    }
+    first.ping();
+    second.ping();
+
+    // All is forgotten: as many as at first have room.
+    let mut again = connect(&server);
+    for way in 0..31 {
+        waiting(&mut again, way);
+    }
+    again.ping();
+    assert_eq!(server.counter("streams_refused"), 3);
+    let stream = again.get("/hello");
+    assert_eq!(again.reset_code(stream), code::REFUSED_STREAM);
+}
+
+/// In a crowd, who has many streams that wait is told so long before their deadlines, and others are not.
+#[test]
+fn a_crowd_does_not_wait_for_its_deadlines() {
+    for way in ["GET /big?bytes=100000", "POST /collect", "POST /hello"] {
+        let mut server = server(&["waiting_streams_max=30", "crowded_timeout=700"]);
+        let (method, path) = way.split_once(' ').unwrap_or_default();
+        let [mut few, mut many] = [(); 2].map(|()| Http2::connect_with(server.address(), CLOSED));
+        let kept = few.get("/big?bytes=1000");
+        for _ in 0..7 {
+            few.request(method, path, &[], method == "GET");
+        }
+        few.ping();
+        for _ in 0..30 {
+            many.request(method, path, &[], method == "GET");
+        }
+        in_time(DEADLINE, || {
+            many.expect_goodbye(code::ENHANCE_YOUR_CALM);
+        });
+        assert_eq!(server.counter("flood_stalls"), 1, "{way}");
+        few.give(kept, 1000);
+        assert_eq!(few.response(kept).body.len(), 1000, "{way}");
+    }
+}
+
 #[test]
 fn an_idle_connection_costs_little() {
     let mut server = server(&[]);

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ajay_blackbox::{Client, Server, cpu_time, program, run, wait_for};
+use ajay_blackbox::http2::{code, flag, kind};
+use ajay_blackbox::{Client, End, Server, cpu_time, program, run, wait_for};
 
 fn server(settings: &[&str]) -> Server {
     Server::start(program!("testserver"), settings)
@@ -417,4 +418,34 @@ fn wrong_arguments_are_explained() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(stderr.contains(expected), "{stderr}");
     }
+}
+
+/// A refused client that does not close keeps its connection open for `linger_timeout`. When there are too
+/// many of them, those go that have had the most time to see their answer, and nobody else.
+#[test]
+fn connections_that_linger_are_bounded() {
+    let mut server = server(&["lingering_max=3", "linger_timeout=60000"]);
+    let mut kept = server.connect();
+    assert_eq!(kept.fetch("/hello").status, 200);
+    let mut refused = Vec::new();
+    for count in 1..=8_u64 {
+        let mut client = server.connect();
+        client.send("BAD\r\n\r\n");
+        assert_eq!(client.response().status, 400);
+        assert_eq!(client.end(), End::Fin);
+        refused.push(client);
+        server.wait_counter("linger_cut", count.saturating_sub(3));
+        server.wait_counter("open", 1 + count.min(3));
+    }
+    // Who closes makes room.
+    refused.truncate(6);
+    server.wait_counter("open", 2);
+    let mut clients = [server.connect_http2(), server.connect_http2()];
+    for client in &mut clients {
+        client.send_frame(kind::DATA, flag::NONE, 0, b"x");
+        client.expect_goodbye(code::PROTOCOL_ERROR);
+    }
+    server.wait_counter("open", 4);
+    assert_eq!(server.counter("linger_cut"), 5);
+    assert_eq!(kept.fetch("/hello").status, 200);
 }

@@ -196,6 +196,8 @@ limits! {
     content_discarded_bytes_max: u64 = units::bytes, "SIZE", "Limits", std::convert::identity;
     /// Thrown away by a worker in a second, of clients that were refused and content in tiny pieces; those beyond it wait [default: 16m]
     discard_rate_max: usize = units::bytes_as::<usize>, "SIZE", "Limits", std::convert::identity;
+    /// Connections of one worker that linger after their last response; one more closes the oldest [default: 1024]
+    lingering_max: usize = units::number::<usize>, "N", "Limits", std::convert::identity;
     /// Open connections; at the limit accepting pauses [default: open files less 256]
     connections_max: Switch<usize> = count, "N|off", "Limits", Switch::into_option;
     /// Open connections of one worker; at the limit it stops accepting [default: off]
@@ -216,6 +218,8 @@ limits! {
     handshakes_max: usize = units::number::<usize>, "N", "Limits", std::convert::identity;
     /// Streams of an HTTP/2 connection at once; one more: REFUSED_STREAM [default: 100]
     concurrent_streams_max: u32 = units::number::<u32>, "N", "Limits", std::convert::identity;
+    /// HTTP/2 streams of one worker that wait for their clients; beyond it connections with more than 8 of them get REFUSED_STREAM [default: 8192]
+    waiting_streams_max: usize = units::number::<usize>, "N", "Limits", std::convert::identity;
 
     /// From accept to the end of the TLS handshake; then: close [default: 10s]
     handshake_timeout: Time = time, "TIME|off", "Deadlines", Switch::into_option;
@@ -229,6 +233,8 @@ limits! {
     handler_timeout: Time = time, "TIME|off", "Deadlines", Switch::into_option;
     /// Between two writes the client accepts; then: reset [default: 30s]
     write_timeout: Time = time, "TIME|off", "Deadlines", Switch::into_option;
+    /// The same for connections with more than 8 waiting streams, at waiting-streams-max [default: 1s]
+    crowded_timeout: Time = time, "TIME|off", "Deadlines", Switch::into_option;
     /// Bytes per second; slower after the grace: 408 or reset [default: 240]
     rate_min: Switch<u32> = count_u32, "N|off", "Deadlines", Switch::into_option;
     /// How long a transfer may be slower than that [default: 5s]

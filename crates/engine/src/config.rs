@@ -151,6 +151,10 @@ pub struct ConnectionLimits {
     /// MiB, or two million such frames, for which a fifth of a core is enough. Without a bound, clients that send
     /// without end after they were refused took nine tenths of the worker from everybody else.
     pub discard_rate_max: usize,
+    /// Connections of a worker that linger: our side is closed, and the client's not yet. One more
+    /// closes the one that lingers longest. Default: 1024. Without a bound, clients that came back as
+    /// fast as they were refused had 14 000 of them open in ten seconds.
+    pub lingering_max: usize,
 }
 
 impl ConnectionLimits {
@@ -187,6 +191,7 @@ impl Default for ConnectionLimits {
             content_collected_bytes_max: 4 * 1024 * 1024,
             content_discarded_bytes_max: 256 * 1024,
             discard_rate_max: 16 * 1024 * 1024,
+            lingering_max: 1024,
         }
     }
 }
@@ -201,6 +206,10 @@ pub struct Http2Options {
     /// Streams of a connection at once (SETTINGS_MAX_CONCURRENT_STREAMS). Default: 100, below which
     /// RFC 9113 §6.5.2 advises not to go.
     pub concurrent_streams_max: u32,
+    /// Streams of all the worker's connections that wait for their clients, for content or for
+    /// windows. Beyond it a connection that has more than 8 of them gets no further ones: each
+    /// holds about 1 KiB, and costs its client nothing. Default: 8192.
+    pub waiting_streams_max: usize,
     /// Content of one stream that may come before its handler reads, in bytes, at least 65 535. It
     /// grows up to `stream_window_max` when handlers read faster than that lets clients send.
     /// Default: 65 535.
@@ -228,6 +237,14 @@ impl Http2Options {
             ..ajay_h2::Config::new()
         }
     }
+
+    /// The same for connections that may have no more streams than they have.
+    pub(crate) fn crowded_core(&self, limits: &Limits) -> ajay_h2::Config {
+        ajay_h2::Config {
+            concurrent_streams_max: 0,
+            ..self.core(limits)
+        }
+    }
 }
 
 impl Default for Http2Options {
@@ -236,6 +253,7 @@ impl Default for Http2Options {
         Http2Options {
             cleartext: true,
             concurrent_streams_max: core.concurrent_streams_max,
+            waiting_streams_max: 8192,
             stream_window: core.stream_window,
             stream_window_max: core.stream_window_max,
             connection_window: core.connection_window,
@@ -265,6 +283,10 @@ pub struct Deadlines {
     pub handler_timeout: Option<Duration>,
     /// Between two writes that the peer accepts while output waits. Reset. Default: 30 s.
     pub write_timeout: Option<Duration>,
+    /// The same for content and output of an HTTP/2 connection that has more than 8 streams which wait for
+    /// the client, while the worker has more than [`Http2Options::waiting_streams_max`]. If more than 8
+    /// exceed it: GOAWAY ENHANCE_YOUR_CALM. Looked at once a second. Default: 1 s.
+    pub crowded_timeout: Option<Duration>,
     /// Content and output slower than this, in bytes per second, after `rate_grace`. 408 or
     /// reset. Default: 240 B/s, the rate of Caddy and Apache's mod_reqtimeout class: below any
     /// modem, above a slowloris.
@@ -297,6 +319,7 @@ impl Default for Deadlines {
             content_timeout: Some(Duration::from_secs(30)),
             handler_timeout: Some(Duration::from_secs(60)),
             write_timeout: Some(Duration::from_secs(30)),
+            crowded_timeout: Some(Duration::from_secs(1)),
             rate_min: Some(240),
             rate_grace: Duration::from_secs(5),
             idle_timeout: Some(Duration::from_secs(75)),

@@ -55,6 +55,8 @@ pub(crate) struct Connection {
     pub(crate) woken: bool,
     /// Stands in a list of the worker's, of connections with work left.
     pub(crate) queued: bool,
+    /// Counts as one of the worker's that linger.
+    pub(crate) lingers: bool,
     pub(crate) clock: Clock,
     pub(crate) requests: u32,
     /// When the current request's head was complete, in microseconds of the worker's clock.
@@ -131,6 +133,7 @@ impl Connection {
             starving: Starving::No,
             woken: false,
             queued: false,
+            lingers: false,
             clock: Clock::new(now),
             requests: 0,
             request_began: 0,
@@ -339,6 +342,18 @@ impl Clock {
         (tick, counter)
     }
 
+    /// The same where too many wait for their clients as well.
+    pub(crate) fn due_in_crowd(&self, limits: &WaitLimits) -> (Tick, Counter) {
+        let (due, counter) = self.due(limits);
+        match self.wait {
+            Wait::Content | Wait::Write => {
+                let stalled = self.moved_at.saturating_add(limits.crowded);
+                (due.min(stalled), counter)
+            }
+            _ => (due, counter),
+        }
+    }
+
     pub(crate) fn is_past_lifetime(&self, limits: &WaitLimits, now: Tick) -> bool {
         self.accepted.saturating_add(limits.lifetime) <= now
     }
@@ -377,6 +392,7 @@ pub(crate) struct WaitLimits {
     content: Tick,
     handler: Tick,
     write: Tick,
+    crowded: Tick,
     idle: Tick,
     linger: Tick,
     lifetime: Tick,
@@ -394,6 +410,7 @@ impl WaitLimits {
             content: limit(deadlines.content_timeout),
             handler: limit(deadlines.handler_timeout),
             write: limit(deadlines.write_timeout),
+            crowded: limit(deadlines.crowded_timeout),
             idle: limit(deadlines.idle_timeout),
             linger: ticks(deadlines.linger_timeout),
             lifetime: limit(deadlines.lifetime_max),

@@ -19,6 +19,8 @@ pub(crate) struct Context {
     pub(crate) entries: Arc<Entries>,
     pub(crate) core_config: ajay_h1::Config,
     pub(crate) http2_config: ajay_h2::Config,
+    /// The same for connections that get no further streams.
+    pub(crate) http2_crowded: ajay_h2::Config,
     pub(crate) counters: SlotRef,
     pub(crate) waits: WaitLimits,
     /// The present, in ticks; moves once a turn.
@@ -46,6 +48,8 @@ pub(crate) struct Context {
     pub(crate) discard_bytes: usize,
     /// How many tiny DATA frames may still be served in this tick.
     pub(crate) tiny_frames: usize,
+    /// HTTP/2 streams that wait for their clients.
+    pub(crate) waiting_streams: usize,
     /// `Retry-After`, for requests that are refused because there is too much to do.
     pub(crate) retry_later: FieldSection,
 }
@@ -57,6 +61,7 @@ impl Context {
                 limits: config.limits,
             },
             http2_config: config.http2.core(&config.limits),
+            http2_crowded: config.http2.crowded_core(&config.limits),
             waits: WaitLimits::new(&config.deadlines),
             discard_bytes: config.connections.discard_bytes_per_tick(),
             tiny_frames: config.connections.tiny_frames_per_tick(),
@@ -72,6 +77,7 @@ impl Context {
             outbox: Outbox::default(),
             sealed: Vec::new(),
             plain: Vec::new(),
+            waiting_streams: 0,
             handshakes: 0,
             held: Held::default(),
             retry_later: retry_later(),

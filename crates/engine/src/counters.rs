@@ -51,6 +51,8 @@ counters! {
     HandshakesRefused => "handshakes_refused",
     /// Connections that turned out to be HTTP/2's.
     Http2Connections => "http2_connections",
+    /// Lingering connections that were closed at `lingering_max`.
+    LingerCut => "linger_cut",
     /// Times a worker stopped accepting at `connections_max`.
     ConnectionsMaxReached => "connections_max_reached",
     /// Requests refused at `buffered_bytes_max` (503).
@@ -78,7 +80,7 @@ counters! {
     InputDeferred => "input_deferred",
     /// Streams that the client reset.
     StreamsReset => "streams_reset",
-    /// Streams above `concurrent_streams_max` (REFUSED_STREAM).
+    /// Streams above `concurrent_streams_max` or `waiting_streams_max` (REFUSED_STREAM).
     StreamsRefused => "streams_refused",
     /// HTTP/2 connections ended because of `resets`: requests reset before they were answered.
     FloodResets => "flood_resets",

@@ -93,6 +93,10 @@ pub(crate) struct Worker<S: Service> {
     next_tick: Vec<Token>,
     /// Connections with content that is not read because we hold too much.
     starved: Vec<Token>,
+    /// Connections in the order in which they began to linger, some of them closed since.
+    lingering: VecDeque<Token>,
+    /// How many of them are open.
+    lingering_open: usize,
     /// Emptied in every turn; kept for their memory.
     woken: Vec<u32>,
     woken_http2: Vec<Token>,
@@ -150,6 +154,8 @@ impl<S: Service> Worker<S> {
             later: VecDeque::with_capacity(LIST_LEN),
             next_tick: Vec::new(),
             starved: Vec::new(),
+            lingering: VecDeque::new(),
+            lingering_open: 0,
             woken: Vec::with_capacity(LIST_LEN),
             woken_http2: Vec::new(),
             expired: Vec::with_capacity(LIST_LEN),
@@ -661,6 +667,9 @@ impl<S: Service> Worker<S> {
             session.say_goodbye();
         }
         self.cx.held.replace(&mut connection.held, 0);
+        if let Some(http2) = &mut connection.http2 {
+            http2.count_waiting(&mut self.cx.waiting_streams);
+        }
         // What was written for a connection that is cut goes to nobody.
         self.cx.outbox.clear();
         self.cx.sealed.clear();
@@ -674,6 +683,7 @@ impl<S: Service> Worker<S> {
         }
         self.admission.leave();
         self.acceptor.resume_now();
+        self.lingering_open -= usize::from(connection.lingers);
         if how == Close::Reset {
             // With a linger time of zero, closing sends RST.
             let none = Some(Duration::ZERO);
@@ -696,10 +706,45 @@ impl<S: Service> Worker<S> {
     fn put_back(&mut self, mut connection: Box<Connection>) {
         let holds = connection.holds();
         self.cx.held.replace(&mut connection.held, holds);
+        if let Some(http2) = &mut connection.http2 {
+            http2.count_waiting(&mut self.cx.waiting_streams);
+        }
         let index = connection.token.index;
         self.wheel
             .file(index, connection.clock.due(&self.cx.waits).0);
+        let begins_to_linger = connection.ending == Ending::Lingering && !connection.lingers;
+        connection.lingers |= begins_to_linger;
+        let token = connection.token;
         self.connections[index as usize].connection = Some(connection);
+        if begins_to_linger {
+            self.note_lingering(token);
+        }
+    }
+
+    /// One more connection lingers. Where they are too many, those whose clients have had the most time to
+    /// see their last response are closed.
+    #[cold]
+    fn note_lingering(&mut self, token: Token) {
+        self.lingering.push_back(token);
+        self.lingering_open += 1;
+        let max = self.cx.config.connections.lingering_max;
+        while let Some(&oldest) = self.lingering.front() {
+            let is_too_much = self.lingering_open > max;
+            if !is_too_much && self.is_open(oldest) {
+                return;
+            }
+            self.lingering.pop_front();
+            if let Some(connection) = self.take_if(oldest) {
+                self.cx.counters.count(Counter::LingerCut);
+                self.close(connection, Close::Plain);
+            }
+        }
+    }
+
+    fn is_open(&self, token: Token) -> bool {
+        self.connections
+            .get(token.index as usize)
+            .is_some_and(|place| place.generation == token.generation && place.connection.is_some())
     }
 
     /// Arms the timer while there is anything a tick could matter to. True when a tick is due

@@ -387,11 +387,17 @@ setters! {
     /// Bytes a second that a worker throws away for all its connections, of clients that were refused and
     /// of content in tiny pieces; those beyond it wait. Default: 16 MiB.
     connections.discard_rate_max => discard_rate_max: usize;
+    /// Connections of a worker that linger after their last response; one more closes the one that does so
+    /// longest. Default: 1024.
+    connections.lingering_max => lingering_max: usize;
 
     /// HTTP/2 on cleartext connections, for clients that begin with it. Default: on.
     http2.cleartext => http2_cleartext: bool;
     /// Streams of an HTTP/2 connection at once; one more is reset with REFUSED_STREAM. Default: 100.
     http2.concurrent_streams_max => concurrent_streams_max: u32;
+    /// HTTP/2 streams of all the worker's connections that wait for their clients; beyond it a connection
+    /// with more than 8 of them gets no further ones (REFUSED_STREAM). Default: 8192.
+    http2.waiting_streams_max => waiting_streams_max: usize;
 
     /// From accept to the end of the TLS handshake; silent close. Default: 10 s.
     deadlines.handshake_timeout => handshake_timeout: ?Duration;
@@ -406,6 +412,9 @@ setters! {
     deadlines.handler_timeout => handler_timeout: ?Duration;
     /// Between two writes the peer accepts; reset. Default: 30 s.
     deadlines.write_timeout => write_timeout: ?Duration;
+    /// The same, and for content, of an HTTP/2 connection with more than 8 streams that wait for the
+    /// client, while a worker has more than `waiting_streams_max`. Default: 1 s.
+    deadlines.crowded_timeout => crowded_timeout: ?Duration;
     /// Bytes per second below which a transfer is ended. Default: 240.
     deadlines.rate_min => rate_min: ?u32;
     /// How long a transfer may be slower than `rate_min`. Default: 5 s.

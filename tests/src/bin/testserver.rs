@@ -184,12 +184,13 @@ fn set(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
             chunk_extension_bytes_max u32 content_bytes_max u64 content_buffer_bytes_max usize
             content_collected_bytes_max usize content_discarded_bytes_max u64 discard_rate_max usize backlog u32
             field_lines_max u16 trailer_lines_max u16 blocking_threads_max usize
-            blocking_queue_max usize handshakes_max usize concurrent_streams_max u32;
+            blocking_queue_max usize handshakes_max usize concurrent_streams_max u32
+            waiting_streams_max usize lingering_max usize;
         optional: connections_max connections_per_worker_max connections_per_address_max requests_per_connection_max
             rate_min notsent_lowat;
         times: rate_grace linger_timeout drain_delay drain_idle_timeout drain_timeout;
         optional times: handshake_timeout first_byte_timeout head_timeout content_timeout handler_timeout
-            write_timeout idle_timeout lifetime_max;
+            write_timeout crowded_timeout idle_timeout lifetime_max;
         flags: half_close send_date ipv6_only pin_workers http2_cleartext;
     })
 }

@@ -33,6 +33,9 @@ use super::*;
 use crate::connection::Clock;
 use crate::deadline::Tick;
 
+/// So many streams of a connection may wait for the client, however many of others do.
+const WAITING_FREE: usize = 8;
+
 /// What an HTTP/2 connection has beside what every connection has.
 pub(crate) struct Http2 {
     core: ajay_h2::Connection,
@@ -47,6 +50,10 @@ pub(crate) struct Http2 {
     /// How the client opens the connection's window, while content waits for that.
     window_clock: Clock,
     drain: DrainState,
+    /// Streams that wait for the client: for content to come, or for responses to leave.
+    waiting: usize,
+    /// As many of them as the worker knows of.
+    waiting_counted: usize,
     /// Streams that were reset because their client took nothing.
     stalls: u32,
     /// When the clocks of the streams were looked at.
@@ -89,6 +96,12 @@ struct Stream {
     discarded: u64,
 }
 
+impl Stream {
+    fn waits_for_client(&self) -> bool {
+        matches!(self.clock.wait(), Wait::Content | Wait::Write)
+    }
+}
+
 impl Http2 {
     /// Bytes that exist for this connection only.
     pub(crate) fn holds(&self) -> usize {
@@ -103,6 +116,23 @@ impl Http2 {
     fn stream(&mut self, key: StreamKey) -> Option<&mut Stream> {
         let stream = self.streams.get_mut(key.slot())?.as_mut()?;
         (stream.key == key).then_some(stream)
+    }
+
+    /// Changes what a stream waits for.
+    fn set_clock(&mut self, key: StreamKey, change: impl FnOnce(&mut Clock)) {
+        let Some(stream) = self.stream(key) else {
+            return;
+        };
+        let before = stream.waits_for_client();
+        change(&mut stream.clock);
+        let after = stream.waits_for_client();
+        self.waiting = self.waiting + usize::from(after) - usize::from(before);
+    }
+
+    /// Corrects the worker's sum of streams that wait for their clients.
+    pub(crate) fn count_waiting(&mut self, sum: &mut usize) {
+        *sum = *sum - self.waiting_counted + self.waiting;
+        self.waiting_counted = self.waiting;
     }
 
     fn insert(&mut self, stream: Stream) {
@@ -128,6 +158,7 @@ impl Http2 {
         if stream.is_owned {
             self.output_bytes -= stream.output.len();
         }
+        self.waiting -= usize::from(stream.waits_for_client());
         Some(stream)
     }
 }
@@ -161,6 +192,8 @@ impl<S: Service> Session<'_, S> {
             output_bytes: 0,
             window_clock: Clock::new(self.cx.now),
             drain: DrainState::No,
+            waiting: 0,
+            waiting_counted: 0,
             stalls: 0,
             looked_at: self.cx.now,
             is_shrunk: false,
@@ -231,6 +264,17 @@ impl<S: Service> Session<'_, S> {
         self.connection.http2.as_deref_mut()
     }
 
+    /// Whether too many streams of the worker wait for their clients, and this connection has more than a
+    /// few of them.
+    fn is_crowded(&self) -> bool {
+        let http2 = self.connection.http2.as_deref();
+        http2.is_some_and(|http2| {
+            let others = self.cx.waiting_streams - http2.waiting_counted;
+            http2.waiting > WAITING_FREE
+                && others + http2.waiting > self.cx.config.http2.waiting_streams_max
+        })
+    }
+
     fn is_http2_over(&mut self) -> bool {
         self.http2()
             .is_some_and(|http2| http2.core.wants_close() && http2.core.is_idle())
@@ -256,7 +300,7 @@ impl<S: Service> Session<'_, S> {
         let Some(http2) = self.connection.http2.as_deref_mut() else {
             return;
         };
-        http2.output_bytes = 0;
+        (http2.output_bytes, http2.waiting) = (0, 0);
         for stream in std::mem::take(&mut http2.streams).into_iter().flatten() {
             self.abandon_stream(&stream);
         }

@@ -88,11 +88,17 @@ impl<S: Service> Session<'_, S> {
             Some(http2) if http2.looked_at + STREAMS_TICKS <= now => http2.looked_at = now,
             _ => return,
         }
+        // Too many wait for their clients: none of this one's may now do so for long.
+        let is_crowded = self.is_crowded();
+        let due = |clock: &Clock| match is_crowded {
+            true => clock.due_in_crowd(&waits),
+            false => clock.due(&waits),
+        };
         let window = match self.http2() {
-            Some(http2) if http2.core.is_window_exhausted() => Some(http2.window_clock.due(&waits)),
+            Some(http2) if http2.core.is_window_exhausted() => Some(due(&http2.window_clock)),
             _ => None,
         };
-        let mut at = 0;
+        let (mut at, mut hurried) = (0, 0);
         while let Some(stream) = self
             .http2()
             .and_then(|http2| http2.streams.get(at).map(Option::as_ref))
@@ -101,7 +107,7 @@ impl<S: Service> Session<'_, S> {
             let Some(stream) = stream else {
                 continue;
             };
-            let (due, counter) = stream.clock.due(&waits);
+            let (due, counter) = due(&stream.clock);
             let (key, wait) = (stream.key, stream.clock.wait());
             if wait == Wait::Write && !self.is_blocked(key) {
                 match window {
@@ -110,15 +116,17 @@ impl<S: Service> Session<'_, S> {
                     // It waits for its turn, which nobody has: the client opens no window for all of them.
                     Some((window_due, counter)) if due.max(window_due) <= now => {
                         self.stream_timed_out(key, wait, counter);
+                        hurried += u32::from(is_crowded);
                     }
                     Some(_) => {}
                 }
             } else if due <= now {
                 self.stream_timed_out(key, wait, counter);
+                hurried += u32::from(is_crowded);
             }
         }
         let stalls = self.http2().map_or(0, |http2| http2.stalls);
-        if stalls > STALLS_MAX && self.connection.ending == Ending::Open {
+        if stalls.max(hurried) > STALLS_MAX && self.connection.ending == Ending::Open {
             self.cx.counters.count(Counter::FloodStalls);
             self.abandon_streams();
             if let Some(http2) = self.connection.http2.as_deref_mut() {
@@ -134,8 +142,8 @@ impl<S: Service> Session<'_, S> {
 
     fn restart_clock(&mut self, key: StreamKey, wait: Wait) {
         let now = self.cx.now;
-        if let Some(stream) = self.http2().and_then(|http2| http2.stream(key)) {
-            stream.clock.restart(wait, now);
+        if let Some(http2) = self.http2() {
+            http2.set_clock(key, |clock| clock.restart(wait, now));
         }
     }
 

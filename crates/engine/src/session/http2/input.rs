@@ -37,11 +37,15 @@ impl<S: Service> Session<'_, S> {
             if steps % BUDGET_STEPS == 0 {
                 self.budget = self.budget.saturating_sub(1);
             }
+            let is_crowded = self.is_crowded();
             let Some(http2) = self.connection.http2.as_deref_mut() else {
                 break;
             };
             let step = http2.core.next_event(
-                &self.cx.http2_config,
+                match is_crowded {
+                    true => &self.cx.http2_crowded,
+                    false => &self.cx.http2_config,
+                },
                 self.cx.micros / 1000,
                 &input[used..],
                 &mut parts.head,
@@ -296,8 +300,10 @@ impl<S: Service> Session<'_, S> {
         };
         match stream.exchange {
             Some(slot) => {
-                if stream.clock.wait() == Wait::Content {
-                    stream.clock.restart(Wait::Handler, now);
+                if stream.clock.wait() == Wait::Content
+                    && let Some(http2) = self.http2()
+                {
+                    http2.set_clock(key, |clock| clock.restart(Wait::Handler, now));
                 }
                 // It stays: what is in it belongs to the connection's window until it is read.
                 if let Some(feed) = &self.slots.get(slot).feed {

@@ -59,9 +59,9 @@ impl<S: Service> Session<'_, S> {
     pub(super) fn exchange_waits(&mut self, key: StreamKey, slot: u32, wait: Wait) {
         let is_awaited = self.look_at_feed(key, slot);
         let now = self.cx.now;
-        if let Some(stream) = self.http2().and_then(|http2| http2.stream(key)) {
-            let wait = if is_awaited { Wait::Content } else { wait };
-            stream.clock.wait_for(wait, now);
+        let wait = if is_awaited { Wait::Content } else { wait };
+        if let Some(http2) = self.http2() {
+            http2.set_clock(key, |clock| clock.wait_for(wait, now));
         }
     }
 
@@ -205,11 +205,11 @@ impl<S: Service> Session<'_, S> {
             stream.output = output;
             stream.is_owned = is_owned;
             stream.is_last = is_last;
-            stream.clock.wait_for(Wait::Write, now);
             if is_owned {
                 http2.output_bytes += len;
             }
         }
+        http2.set_clock(key, |clock| clock.wait_for(Wait::Write, now));
     }
 
     /// Takes the next piece of a streamed body.
@@ -342,7 +342,7 @@ impl<S: Service> Session<'_, S> {
         {
             // A little that still comes is thrown away, and the client need not learn of it.
             stream.exchange = None;
-            stream.clock.restart(Wait::Content, now);
+            http2.set_clock(key, |clock| clock.restart(Wait::Content, now));
             return;
         }
         http2.core.stream_done(key, &mut self.cx.outbox.buffer);
