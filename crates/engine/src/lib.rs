@@ -51,6 +51,7 @@ mod mapping;
 mod memory;
 mod observer;
 mod outbox;
+mod places;
 mod pool;
 mod privileges;
 mod process;

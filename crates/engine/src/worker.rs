@@ -36,6 +36,7 @@ use crate::deadline::{DueList, TICK, Tick, Wheel, ticks};
 use crate::exchange::Slots;
 use crate::link::{Command, Link, Order};
 use crate::listener::Listener;
+use crate::places::Places;
 use crate::reactor::{EventFlags, Reactor, Token};
 use crate::service::Service;
 use crate::session::tls::Tls;
@@ -73,8 +74,7 @@ pub(crate) struct Worker<S: Service> {
     cx: Context,
     reactor: Reactor,
     acceptor: Acceptor,
-    connections: Vec<Place>,
-    free: Vec<u32>,
+    places: Places,
     open: usize,
     slots: Slots<S::Future>,
     service: S,
@@ -103,11 +103,6 @@ pub(crate) struct Worker<S: Service> {
     expired: Vec<u32>,
     /// Connections whose deadlines may have passed.
     due: DueList,
-}
-
-struct Place {
-    generation: u32,
-    connection: Option<Box<Connection>>,
 }
 
 /// How a worker ended.
@@ -140,8 +135,7 @@ impl<S: Service> Worker<S> {
             cx,
             reactor,
             acceptor,
-            connections: Vec::new(),
-            free: Vec::new(),
+            places: Places::default(),
             open: 0,
             service,
             wheel: Wheel::new(),
@@ -342,8 +336,8 @@ impl<S: Service> Worker<S> {
         self.cx.waits.hasten(ticks(deadlines.drain_idle_timeout));
         self.drain_deadline = Some(self.cx.now.saturating_add(ticks(deadlines.drain_timeout)));
         tracing::debug!(connections = self.open, "draining");
-        for index in 0..self.connections.len() as u32 {
-            let Some(mut connection) = self.take(index) else {
+        for index in self.places.indices() {
+            let Some(mut connection) = self.places.take_at(index) else {
                 continue;
             };
             connection.tell_to_go(self.cx.now);
@@ -367,8 +361,8 @@ impl<S: Service> Worker<S> {
     fn stop(&mut self) {
         self.acceptor.close_all();
         self.drain_deadline = None;
-        for index in 0..self.connections.len() as u32 {
-            let Some(connection) = self.take(index) else {
+        for index in self.places.indices() {
+            let Some(connection) = self.places.take_at(index) else {
                 continue;
             };
             if connection.ending == Ending::Lingering {
@@ -388,7 +382,7 @@ impl<S: Service> Worker<S> {
                 .set_ready((token.index - LISTENERS_FROM) as usize);
             return false;
         }
-        let Some(mut connection) = self.take_if(token) else {
+        let Some(mut connection) = self.places.take(token) else {
             return false;
         };
         if flags.intersects(EventFlags::IN | EventFlags::RDHUP) {
@@ -451,19 +445,7 @@ impl<S: Service> Worker<S> {
         } = accepted;
         self.cx.counters.count(Counter::ConnectionsAccepted);
         self.open += 1;
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.connections.push(Place {
-                generation: 0,
-                connection: None,
-            });
-            (self.connections.len() - 1) as u32
-        });
-        let place = &mut self.connections[index as usize];
-        place.generation = place.generation.wrapping_add(1);
-        let token = Token {
-            index,
-            generation: place.generation,
-        };
+        let token = self.places.reserve();
         let mut connection = Box::new(Connection::new(socket, token, peer, local, self.cx.now));
         connection.is_counted = is_counted;
         connection.entry = entry as u32;
@@ -513,7 +495,7 @@ impl<S: Service> Worker<S> {
             let Some(token) = self.slots.woken(slot) else {
                 continue;
             };
-            let Some(mut connection) = self.take_if(token) else {
+            let Some(mut connection) = self.places.take(token) else {
                 continue;
             };
             if let Some(http2) = &mut connection.http2 {
@@ -531,7 +513,7 @@ impl<S: Service> Worker<S> {
         self.woken = woken;
         let mut listed = std::mem::take(&mut self.woken_http2);
         for token in listed.drain(..) {
-            if let Some(mut connection) = self.take_if(token) {
+            if let Some(mut connection) = self.places.take(token) {
                 if let Some(http2) = &mut connection.http2 {
                     http2.is_listed = false;
                 }
@@ -577,7 +559,7 @@ impl<S: Service> Worker<S> {
     }
 
     fn drive_queued(&mut self, token: Token) {
-        if let Some(mut connection) = self.take_if(token) {
+        if let Some(mut connection) = self.places.take(token) {
             connection.queued = false;
             self.drive(connection);
         }
@@ -590,7 +572,7 @@ impl<S: Service> Worker<S> {
     /// Looks again at the connections for which no content was read.
     fn feed_starved(&mut self) {
         for token in std::mem::take(&mut self.starved) {
-            if let Some(mut connection) = self.take_if(token) {
+            if let Some(mut connection) = self.places.take(token) {
                 connection.starving = Starving::No;
                 self.drive(connection);
             }
@@ -598,7 +580,7 @@ impl<S: Service> Worker<S> {
     }
 
     fn handle_due(&mut self, index: u32) {
-        let Some(mut connection) = self.take(index) else {
+        let Some(mut connection) = self.places.take_at(index) else {
             return;
         };
         let (mut tick, mut counter) = connection.clock.due(&self.cx.waits);
@@ -675,7 +657,7 @@ impl<S: Service> Worker<S> {
         self.cx.sealed.clear();
         let index = connection.token.index;
         self.wheel.remove(index);
-        self.free.push(index);
+        self.places.release(index);
         self.open -= 1;
         self.cx.counters.count(Counter::ConnectionsClosed);
         if connection.is_counted {
@@ -691,18 +673,6 @@ impl<S: Service> Worker<S> {
         }
     }
 
-    fn take_if(&mut self, token: Token) -> Option<Box<Connection>> {
-        let place = self.connections.get_mut(token.index as usize)?;
-        if place.generation != token.generation {
-            return None;
-        }
-        place.connection.take()
-    }
-
-    fn take(&mut self, index: u32) -> Option<Box<Connection>> {
-        self.connections.get_mut(index as usize)?.connection.take()
-    }
-
     fn put_back(&mut self, mut connection: Box<Connection>) {
         let holds = connection.holds();
         self.cx.held.replace(&mut connection.held, holds);
@@ -715,7 +685,7 @@ impl<S: Service> Worker<S> {
         let begins_to_linger = connection.ending == Ending::Lingering && !connection.lingers;
         connection.lingers |= begins_to_linger;
         let token = connection.token;
-        self.connections[index as usize].connection = Some(connection);
+        self.places.put(connection);
         if begins_to_linger {
             self.note_lingering(token);
         }
@@ -730,21 +700,15 @@ impl<S: Service> Worker<S> {
         let max = self.cx.config.connections.lingering_max;
         while let Some(&oldest) = self.lingering.front() {
             let is_too_much = self.lingering_open > max;
-            if !is_too_much && self.is_open(oldest) {
+            if !is_too_much && self.places.holds(oldest) {
                 return;
             }
             self.lingering.pop_front();
-            if let Some(connection) = self.take_if(oldest) {
+            if let Some(connection) = self.places.take(oldest) {
                 self.cx.counters.count(Counter::LingerCut);
                 self.close(connection, Close::Plain);
             }
         }
-    }
-
-    fn is_open(&self, token: Token) -> bool {
-        self.connections
-            .get(token.index as usize)
-            .is_some_and(|place| place.generation == token.generation && place.connection.is_some())
     }
 
     /// Arms the timer while there is anything a tick could matter to. True when a tick is due
