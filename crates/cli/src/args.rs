@@ -196,7 +196,7 @@ limits! {
     content_discarded_bytes_max: u64 = units::bytes, "SIZE", "Limits", std::convert::identity;
     /// Thrown away by a worker in a second, of clients that were refused and content in tiny pieces; those beyond it wait [default: 16m]
     discard_rate_max: usize = units::bytes_as::<usize>, "SIZE", "Limits", std::convert::identity;
-    /// Connections of one worker that linger after their last response; one more closes the oldest [default: 1024]
+    /// Connections of one worker that linger after their last response; one more closes the oldest [default: 8192]
     lingering_max: usize = units::number::<usize>, "N", "Limits", std::convert::identity;
     /// Open connections; at the limit accepting pauses [default: open files less 256]
     connections_max: Switch<usize> = count, "N|off", "Limits", Switch::into_option;

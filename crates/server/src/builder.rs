@@ -388,7 +388,7 @@ setters! {
     /// of content in tiny pieces; those beyond it wait. Default: 16 MiB.
     connections.discard_rate_max => discard_rate_max: usize;
     /// Connections of a worker that linger after their last response; one more closes the one that does so
-    /// longest. Default: 1024.
+    /// longest. Default: 8192.
     connections.lingering_max => lingering_max: usize;
 
     /// HTTP/2 on cleartext connections, for clients that begin with it. Default: on.
