@@ -17,7 +17,7 @@ pub(crate) const HEAVY: &[&str] = &["simulation", "browser", "fuzz", "planted"];
 /// Seeds of a long simulation; the ordinary test run takes far fewer.
 const SIM_SEEDS: &str = "10000";
 /// Seconds for each fuzz target, unless `AJAY_FUZZ_SECONDS` says otherwise.
-const FUZZ_SECONDS: &str = "30";
+const FUZZ_SECONDS: &str = "20";
 
 /// Runs all parts that are named, also after one has failed, and tells at the end which did.
 pub(crate) fn heavy(parts: &[&str]) -> Result<(), Failure> {
