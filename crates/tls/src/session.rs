@@ -17,7 +17,9 @@
 //! freed: an idle session holds rustls's state and nothing else.
 //!
 //! rustls remembers positions in the bytes that it could not use yet and trusts its caller to pass
-//! them again. So a call that encrypts passes [`Held`] too.
+//! them again. So a call that encrypts passes [`Held`] too. It is asked once for a header that is
+//! there and once for a fragment, and not for each piece of them, so that nothing depends on how TCP
+//! cut them.
 
 use std::cell::{Cell, RefCell};
 use std::mem;
@@ -140,12 +142,16 @@ impl Session {
                 Some(len) if self.held.bytes.is_empty() => {
                     let (record, rest) = mem::take(&mut input).split_at_mut(len);
                     let used = self.advance(record, output, sink)?;
-                    self.held.keep(&record[used..]);
+                    if used > 0 || !did_not_decrypt(record) {
+                        self.held.keep(&record[used..]);
+                    }
                     input = rest;
                 }
                 _ => {
-                    let rest = self.held.fill_from(mem::take(&mut input));
-                    self.advance_held(output, sink)?;
+                    let (rest, is_filled) = self.held.fill_from(mem::take(&mut input));
+                    if is_filled {
+                        self.advance_held(output, sink)?;
+                    }
                     input = rest;
                 }
             }
@@ -312,7 +318,11 @@ impl Session {
         sink: &mut impl FnMut(&[u8]),
     ) -> Result<(), Failure> {
         let mut held = mem::take(&mut self.held);
-        let used = self.advance(&mut held.bytes, output, sink)?;
+        let mut used = self.advance(&mut held.bytes, output, sink)?;
+        let is_one_record = record_len(&held.bytes) == Some(held.bytes.len());
+        if used == 0 && is_one_record && did_not_decrypt(&held.bytes) {
+            used = held.bytes.len();
+        }
         held.release(used);
         self.held = held;
         Ok(())
@@ -395,15 +405,16 @@ impl Held {
     }
 
     /// Takes from the input what the last record still needs, first its header and then its
-    /// fragment; returns the rest.
-    fn fill_from<'a>(&mut self, input: &'a mut [u8]) -> &'a mut [u8] {
-        let take = self.missing().min(input.len());
-        let (taken, rest) = input.split_at_mut(take);
+    /// fragment; returns the rest, and whether the one or the other is there now.
+    fn fill_from<'a>(&mut self, input: &'a mut [u8]) -> (&'a mut [u8], bool) {
+        let missing = self.missing();
+        let (taken, rest) = input.split_at_mut(missing.min(input.len()));
         self.bytes.extend_from_slice(taken);
         if self.missing() == 0 {
             self.whole = self.bytes.len();
         }
-        rest
+        let is_filled = taken.len() == missing;
+        (rest, is_filled)
     }
 
     /// How much the last record lacks, or its header.
@@ -527,6 +538,23 @@ fn record_len(input: &[u8]) -> Option<usize> {
     Some(HEADER_LEN + usize::from(u16::from_be_bytes([header[3], header[4]])))
 }
 
+/// Whether a record of which rustls used nothing is one that it skipped: early data that we did not
+/// agree to, encrypted with keys that we do not have (RFC 8446 §4.2.10). Passed again with what comes
+/// next, it would be decrypted and counted once more, each time.
+///
+/// In the first part of a message there is plaintext, with a content type at its end, which is not
+/// zero (§5.4). Of a record that does not decrypt aws-lc leaves zeros; too short a one holds a tag at
+/// most.
+fn did_not_decrypt(record: &[u8]) -> bool {
+    match record.split_first_chunk::<HEADER_LEN>() {
+        Some((&[APPLICATION_DATA, ..], fragment)) => {
+            let len = fragment.len().saturating_sub(TAG_LEN);
+            fragment[..len].iter().all(|&byte| byte == 0)
+        }
+        _ => false,
+    }
+}
+
 thread_local! {
     /// The name of the hello that this thread's call of rustls is processing. rustls 0.23 tells it to
     /// the resolver of certificates only, which knows no connection.
@@ -556,6 +584,10 @@ pub(crate) fn client_good_until() -> u64 {
 const FOREVER: u64 = u64::MAX;
 
 const HEADER_LEN: usize = 5;
+const TAG_LEN: usize = 16;
+
+/// The content type of all records that are encrypted, in TLS 1.3 (RFC 8446 §5.2).
+const APPLICATION_DATA: u8 = 23;
 
 /// The most plaintext in a record (RFC 8446 §5.1).
 pub const PLAINTEXT_RECORD_MAX: usize = 1 << 14;

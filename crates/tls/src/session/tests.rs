@@ -12,6 +12,7 @@ use crate::testing::{BOTH, Made, Pair, now, records};
 use crate::{CertStore, Options, VersionMin};
 
 mod crafted;
+mod early_data;
 mod ending;
 mod names;
 mod rules;

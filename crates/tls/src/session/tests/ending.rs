@@ -2,7 +2,7 @@
 
 use rustls::version;
 
-use super::crafted::{ALERT, APPLICATION_DATA, HANDSHAKE, crafted_in};
+use super::crafted::{ALERT, HANDSHAKE, crafted_in};
 use super::*;
 
 const CLOSE_NOTIFY: [u8; 2] = [1, 0];

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use rustls::version;
 
-use super::crafted::{APPLICATION_DATA, Crafter, HANDSHAKE, crafted_in};
+use super::crafted::{Crafter, HANDSHAKE, crafted_in};
 use super::*;
 
 /// What comes of bytes for a session that finished its handshake: the result, the plaintext and what
@@ -276,10 +276,10 @@ fn a_record_without_content_is_kept_as_a_whole_one() {
     // record does not lack.
     let mut held = Held::default();
     let mut input = [23, 3, 3, 0, 0, 23, 3];
-    assert_eq!(held.fill_from(&mut input[..3]).len(), 0);
+    assert_eq!(held.fill_from(&mut input[..3]), (&mut [][..], false));
     assert_eq!((held.whole, held.missing()), (0, 2));
-    assert_eq!(held.fill_from(&mut input[3..]), [23, 3]);
+    assert_eq!(held.fill_from(&mut input[3..]), (&mut [23, 3][..], true));
     assert_eq!((held.whole, held.missing()), (5, 5));
-    assert_eq!(held.fill_from(&mut input[5..]).len(), 0);
+    assert_eq!(held.fill_from(&mut input[5..]), (&mut [][..], false));
     assert_eq!((held.whole, held.missing()), (5, 3));
 }
