@@ -1,4 +1,5 @@
-//! What loads send and peers serve: contents of known length, and a certificate.
+//! What loads send and peers serve: contents of known length, and a certificate; and what OpenSSL
+//! must be told where a load generator has no option for it.
 //!
 //! They stand in cargo's target directory: `www/` is what file servers serve, and the peers that
 //! answer from memory answer the same (`peers/common/src/content.rs`).
@@ -7,7 +8,12 @@ use crate::{
     error::{Context as _, Result, fail},
     place::Dirs,
 };
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+use tls_client::CIPHER;
 
 /// Where a request's content goes; file servers answer it as any other file.
 const OK_FILES: [&str; 2] = ["ok.txt", "upload"];
@@ -23,11 +29,26 @@ pub fn prepare(dirs: &Dirs) -> Result<()> {
     for (name, length) in LONG_FILES {
         write(&www.join(name), &vec![b'x'; length])?;
     }
+    write(&openssl_config(dirs), openssl_config_text().as_bytes())?;
     let (certificate, key) = (files.join("cert.pem"), files.join("key.pem"));
     if certificate.exists() && key.exists() {
         return Ok(());
     }
     make_certificate(&certificate, &key)
+}
+
+/// Makes clients that use OpenSSL offer what the others offer (`OPENSSL_CONF`).
+pub fn openssl_config(dirs: &Dirs) -> PathBuf {
+    dirs.files().join("openssl.cnf")
+}
+
+fn openssl_config_text() -> String {
+    format!(
+        "openssl_conf = all\n\
+         [all]\nssl_conf = ssl\n\
+         [ssl]\nsystem_default = client\n\
+         [client]\nMinProtocol = TLSv1.3\nCiphersuites = {CIPHER}\n"
+    )
 }
 
 /// A file that is right stays as it is: servers keep files open.

@@ -7,6 +7,9 @@ use crate::{
 };
 use std::{collections::BTreeMap, fmt};
 
+/// Contents from here on cost more than what is around them.
+const BULK_BYTES_MIN: u64 = 64 * 1024;
+
 /// A program that makes requests for some seconds and prints what came of them.
 pub trait Generator {
     /// For messages.
@@ -15,11 +18,22 @@ pub trait Generator {
     /// Its command line for a run of `seconds` against `port`.
     fn command(&self, dirs: &Dirs, load: &Load, port: u16, seconds: u32) -> Result<Vec<String>>;
 
+    /// What its environment has besides.
+    fn env(&self, _dirs: &Dirs, _load: &Load) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
     /// Reads the whole of what it printed.
     fn parse(&self, output: &str) -> std::result::Result<Tally, BrokenOutput>;
 
-    /// The length of the content of a request or response, where that is what costs.
-    fn bulk_bytes(&self) -> Option<u64>;
+    /// The length of the content of a request or response.
+    fn content_bytes(&self) -> u64;
+
+    /// The same, where it is what costs.
+    fn bulk_bytes(&self) -> Option<u64> {
+        let bytes = self.content_bytes();
+        (bytes >= BULK_BYTES_MIN).then_some(bytes)
+    }
 }
 
 /// What it says of its whole run.

@@ -13,11 +13,8 @@ use std::{
     process::Stdio,
     time::{Duration, Instant},
 };
+use tls_client::CIPHER;
 
-/// The only one that clients offer (of TLS 1.3): a server's taste is not what we measure.
-pub const CIPHER: &str = "TLS_AES_128_GCM_SHA256";
-/// Contents from here on cost more than what is around them.
-const BULK_BYTES_MIN: u64 = 64 * 1024;
 /// For the one request of the check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -39,8 +36,8 @@ impl Generator for H2load {
         Ok(parse(output)?.tally)
     }
 
-    fn bulk_bytes(&self) -> Option<u64> {
-        (self.content_bytes >= BULK_BYTES_MIN).then_some(self.content_bytes)
+    fn content_bytes(&self) -> u64 {
+        self.content_bytes
     }
 }
 
@@ -87,6 +84,9 @@ pub fn check(dirs: &Dirs, load: &Load, spec: &H2load, port: u16) -> Result<()> {
     })?;
     let (written, output) = child.finish(Instant::now() + CHECK_TIMEOUT, procfs::bytes_written)?;
     let report = parse(&output).map_err(|e| fail!("{e}\n{output}"))?;
+    if load.tls && report.cipher.as_deref() != Some(CIPHER) {
+        return Err(fail!("the connection has not {CIPHER}\n{output}"));
+    }
     let tally = &report.tally;
     if tally.socket_errors > 0 || tally.bad_statuses > 0 {
         return Err(fail!("the request failed\n{output}"));
@@ -111,6 +111,8 @@ struct Report {
     tally: Tally,
     /// The payload of DATA frames received.
     data_bytes: u64,
+    /// Where there is TLS. h2load says it of the first connection.
+    cipher: Option<String>,
 }
 
 fn parse(output: &str) -> std::result::Result<Report, BrokenOutput> {
@@ -118,12 +120,15 @@ fn parse(output: &str) -> std::result::Result<Report, BrokenOutput> {
     let mut counts = None;
     let mut bad_statuses = None;
     let mut data_bytes = None;
+    let mut cipher = None;
     let mut columns = Vec::new();
     let mut latencies = None;
     for line in output.lines().map(str::trim) {
         let unreadable = || BrokenOutput::Unreadable(line.to_string());
         if let Some(rest) = line.strip_prefix("finished in ") {
             rps = Some(rate(rest).ok_or_else(unreadable)?);
+        } else if let Some(rest) = line.strip_prefix("Cipher: ") {
+            cipher = Some(rest.to_string());
         } else if let Some(rest) = line.strip_prefix("requests: ") {
             counts = Some(Counts::of(rest).ok_or_else(unreadable)?);
         } else if let Some(rest) = line.strip_prefix("status codes: ") {
@@ -155,6 +160,7 @@ fn parse(output: &str) -> std::result::Result<Report, BrokenOutput> {
             bad_statuses,
         },
         data_bytes,
+        cipher,
     })
 }
 
@@ -289,8 +295,13 @@ req/s           :      80.65       80.65       80.65        0.00   100.00%
 
     #[test]
     fn reads_a_clean_report() {
-        let Report { tally, data_bytes } = parse(GOOD).unwrap();
+        let Report {
+            tally,
+            data_bytes,
+            cipher,
+        } = parse(GOOD).unwrap();
         assert_eq!((tally.requests, data_bytes), (210_752, 421_504));
+        assert_eq!(cipher, None);
         assert!(close_to(tally.rps, 105_376.0));
         assert_eq!((tally.socket_errors, tally.bad_statuses), (0, 0));
         assert_eq!(tally.latencies.len(), 2);
@@ -300,8 +311,10 @@ req/s           :      80.65       80.65       80.65        0.00   100.00%
 
     #[test]
     fn reads_a_long_content_over_tls() {
-        let Report { tally, data_bytes } = parse(LONG).unwrap();
-        assert_eq!((tally.requests, data_bytes), (1, 1_048_576));
+        let report = parse(LONG).unwrap();
+        let moved = (report.tally.requests, report.data_bytes);
+        assert_eq!(moved, (1, 1_048_576));
+        assert_eq!(report.cipher.as_deref(), Some(tls_client::CIPHER));
     }
 
     #[test]

@@ -76,9 +76,7 @@ fn command(command: Command) -> Result<ExitCode> {
                 .chain(chosen.iter().flat_map(|peer| &peer.apt));
             setup::install(packages)?;
             files::prepare(&dirs)?;
-            for peer in &chosen {
-                setup::build(&dirs, peer)?;
-            }
+            setup::build(&dirs, loads.values(), chosen.iter())?;
         }
         Command::Run(options) => return run::run(&dirs, &loads, &peers, &options),
         Command::List => {

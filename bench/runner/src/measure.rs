@@ -131,7 +131,7 @@ fn measure_requests(
         Child::start(Launch {
             name: generator.name(),
             command: &generator.command(dirs, load, server.address.port(), seconds)?,
-            env: &BTreeMap::new(),
+            env: &generator.env(dirs, load),
             dir: &dirs.bench,
             cores: &load.client.cores,
             stdout: Stdio::piped(),

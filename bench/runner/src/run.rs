@@ -141,12 +141,9 @@ fn check_cores(plan: &[(Load, Vec<Peer>)]) -> Result<()> {
 }
 
 fn build(dirs: &Dirs, plan: &[(Load, Vec<Peer>)]) -> Result<()> {
-    let peers: BTreeMap<&str, &Peer> = plan
-        .iter()
-        .flat_map(|(_, peers)| peers)
-        .map(|peer| (peer.name.as_str(), peer))
-        .collect();
-    peers.values().try_for_each(|peer| setup::build(dirs, peer))
+    let loads = plan.iter().map(|(load, _)| load);
+    let peers = plan.iter().flat_map(|(_, peers)| peers);
+    setup::build(dirs, loads, peers)
 }
 
 /// Every peer must start and answer before hours are spent on the others.

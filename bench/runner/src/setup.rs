@@ -61,12 +61,23 @@ pub fn versions(loads: &[Load], peers: &BTreeMap<String, Peer>) -> BTreeMap<Stri
         .collect()
 }
 
-/// Builds a peer; quick when nothing changed.
-pub fn build(dirs: &Dirs, peer: &Peer) -> Result<()> {
-    for step in &peer.builds {
-        interrupt::check()?;
-        eprintln!("building {}", peer.name);
-        build_step(dirs, step).map_err(|e| fail!("peer {}: {e}", peer.name))?;
+/// Builds peers and the load generators of loads that bring one; quick when nothing changed.
+pub fn build<'a>(
+    dirs: &Dirs,
+    loads: impl Iterator<Item = &'a Load>,
+    peers: impl Iterator<Item = &'a Peer>,
+) -> Result<()> {
+    let of_loads = loads.map(|load| (&load.name, &load.builds));
+    let of_peers = peers.map(|peer| (&peer.name, &peer.builds));
+    // What several need is built once.
+    let mut done: Vec<&Step> = Vec::new();
+    for (name, steps) in of_loads.chain(of_peers) {
+        for step in steps.iter().filter(|step| !done.contains(step)) {
+            interrupt::check()?;
+            eprintln!("building {name}");
+            build_step(dirs, step).map_err(|e| fail!("{name}: {e}"))?;
+        }
+        done.extend(steps);
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! Load definitions and peers: what the TOML files say, checked.
 
 use crate::error::{Context as _, Error, Result, fail};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::{collections::BTreeMap, fmt, fs, path::Path};
+use tls_client::Group;
 
 /// `bench/loads/<name>.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -14,6 +15,9 @@ pub struct Load {
     /// Debian packages of the load generator.
     #[serde(default)]
     pub apt: Vec<String>,
+    /// Where it is a program of the bench.
+    #[serde(default, rename = "build")]
+    pub builds: Vec<Step>,
     pub connections: usize,
     /// How long one measurement lasts.
     #[serde(default = "default_seconds")]
@@ -78,6 +82,15 @@ pub enum Tool {
 #[serde(deny_unknown_fields)]
 pub struct Wrk {
     pub command: Vec<String>,
+    /// What responses have; `OK` if nothing is said.
+    pub content: Option<Content>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Content {
+    pub path: String,
+    pub bytes: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -98,6 +111,36 @@ pub struct H2load {
 pub struct Handshakes {
     /// With the session of an earlier connection.
     pub resumed: bool,
+    #[serde(default)]
+    pub client: HandshakeClient,
+    /// The one that [`HandshakeClient::Rustls`] offers for the key exchange.
+    #[serde(default, deserialize_with = "group")]
+    pub group: Group,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HandshakeClient {
+    /// `openssl s_time`: one connection at a time.
+    #[default]
+    Openssl,
+    /// `tls-handshakes` of the bench: as many as the load says.
+    Rustls,
+}
+
+impl HandshakeClient {
+    /// For messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Openssl => "openssl s_time",
+            Self::Rustls => "tls-handshakes",
+        }
+    }
+}
+
+fn group<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Group, D::Error> {
+    let name = String::deserialize(from)?;
+    name.parse().map_err(D::Error::custom)
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -284,7 +327,7 @@ pub struct Variant {
     pub start: Start,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     pub dir: String,
@@ -370,10 +413,24 @@ fn check_load(load: &Load) -> std::result::Result<(), Error> {
     }
     match &load.tool {
         Tool::Wrk(wrk) if wrk.command.is_empty() => Err(fail!("tool.wrk.command is empty")),
+        Tool::Wrk(Wrk {
+            content: Some(content),
+            ..
+        }) if !content.path.starts_with('/') => {
+            Err(fail!("tool.wrk.content.path must begin with a slash"))
+        }
         Tool::H2load(h2load) if h2load.streams == 0 || !h2load.path.starts_with('/') => Err(fail!(
             "tool.h2load.streams must be at least 1 and path begin with a slash"
         )),
         Tool::Handshakes(_) if !load.tls => Err(fail!("tool.handshakes needs tls = true")),
+        Tool::Handshakes(handshakes)
+            if handshakes.client == HandshakeClient::Openssl
+                && (load.connections, handshakes.group) != (1, Group::default()) =>
+        {
+            Err(fail!(
+                "openssl s_time makes one connection at a time and takes no group"
+            ))
+        }
         Tool::Idle(idle) if idle.batch == 0 || !(0.0..600.0).contains(&idle.wait_seconds) => Err(
             fail!("tool.idle.batch must be at least 1 and wait_seconds from 0 to 600"),
         ),
@@ -383,8 +440,9 @@ fn check_load(load: &Load) -> std::result::Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bound, Load, Metric, loads, peers};
+    use super::{Bound, Content, HandshakeClient, Load, Metric, Tool, check_load, loads, peers};
     use std::path::Path;
+    use tls_client::Group;
 
     const LOAD: &str = "what = 'x'\nconnections = 1\nserver = { threads = 1 }\n\
         [tool.wrk]\ncommand = ['wrk']\n[[target]]\nmetric = 'cpu_us'\n";
@@ -406,6 +464,47 @@ mod tests {
     #[test]
     fn an_unknown_key_is_an_error() {
         assert!(toml::from_str::<Load>(&format!("{LOAD}at_most = 1\natmost = 2")).is_err());
+    }
+
+    #[test]
+    fn a_load_of_wrk_may_say_what_its_responses_have() {
+        let content = |text: &str| {
+            let load: Load = toml::from_str(&LOAD.replace("[[target]]", text)).unwrap();
+            let sound = check_load(&load).is_ok();
+            match load.tool {
+                Tool::Wrk(wrk) => (wrk.content, sound),
+                other => panic!("{other:?}"),
+            }
+        };
+        let load = |text: &str| content(&format!("{text}\n[[target]]\nat_most = 1"));
+        assert_eq!(load(""), (None, true));
+        let (path, bytes) = ("/1m.txt".to_string(), 1_048_576);
+        assert_eq!(
+            load("content = { path = '/1m.txt', bytes = 1048576 }"),
+            (Some(Content { path, bytes }), true)
+        );
+        assert!(!load("content = { path = '1m.txt', bytes = 1048576 }").1);
+    }
+
+    #[test]
+    fn only_the_own_client_makes_several_handshakes_at_once() {
+        let load = |connections: usize, more: &str| -> Load {
+            let text = format!(
+                "what = 'x'\nconnections = {connections}\ntls = true\nserver = {{ threads = 1 }}\n\
+                 [tool.handshakes]\nresumed = false\n{more}"
+            );
+            toml::from_str(&text).unwrap()
+        };
+        let sound = |connections, more| check_load(&load(connections, more)).is_ok();
+        assert!(sound(1, ""));
+        assert!(!sound(2, ""));
+        assert!(!sound(1, "group = 'x25519mlkem768'"));
+        assert!(sound(2, "client = 'rustls'\ngroup = 'x25519mlkem768'"));
+        let Tool::Handshakes(handshakes) = load(1, "client = 'rustls'").tool else {
+            panic!("the tool is another");
+        };
+        assert_eq!(handshakes.client, HandshakeClient::Rustls);
+        assert_eq!(handshakes.group, Group::X25519);
     }
 
     #[test]

@@ -1,12 +1,19 @@
 //! wrk: HTTP/1.1.
+//!
+//! It has no option for TLS. OpenSSL, which it has it from, reads a file that an environment variable
+//! names.
 
 use crate::{
     error::Result,
+    files,
     generator::{BrokenOutput, Generator, Tally, finite, microseconds},
     place::Dirs,
     spec::{Load, Metric, Wrk},
 };
 use std::collections::BTreeMap;
+
+/// The length of `OK`.
+const OK_BYTES: u64 = 2;
 
 impl Generator for Wrk {
     fn name(&self) -> &'static str {
@@ -22,12 +29,23 @@ impl Generator for Wrk {
         names.fill_all(&self.command)
     }
 
+    fn env(&self, dirs: &Dirs, load: &Load) -> BTreeMap<String, String> {
+        let mut env = BTreeMap::new();
+        if load.tls {
+            let config = files::openssl_config(dirs).display().to_string();
+            env.insert("OPENSSL_CONF".into(), config);
+        }
+        env
+    }
+
     fn parse(&self, output: &str) -> std::result::Result<Tally, BrokenOutput> {
         parse(output, self.command.iter().any(|word| word == "--latency"))
     }
 
-    fn bulk_bytes(&self) -> Option<u64> {
-        None
+    fn content_bytes(&self) -> u64 {
+        self.content
+            .as_ref()
+            .map_or(OK_BYTES, |content| content.bytes)
     }
 }
 
