@@ -2,11 +2,15 @@
 //!
 //! `docs/src/reference/limits.md` shows the same table with what happens at each bound.
 
+mod quic;
+
 use std::time::Duration;
 
 use ajay_http::Limits;
 
 use crate::deadline::TICK;
+
+pub use quic::{Congestion, Http3Options, QuicOptions, Retry};
 
 /// What a set of workers needs to know before it starts.
 #[derive(Clone, Debug)]
@@ -31,6 +35,10 @@ pub struct Config {
     pub connections: ConnectionLimits,
     /// HTTP/2.
     pub http2: Http2Options,
+    /// HTTP/3.
+    pub http3: Http3Options,
+    /// QUIC, below HTTP/3.
+    pub quic: QuicOptions,
     /// Bounds on time.
     pub deadlines: Deadlines,
     /// Options of the sockets.
@@ -58,6 +66,8 @@ impl Default for Config {
             limits: Limits::default(),
             connections: ConnectionLimits::default(),
             http2: Http2Options::default(),
+            http3: Http3Options::default(),
+            quic: QuicOptions::default(),
             deadlines: Deadlines::default(),
             sockets: SocketOptions::default(),
             blocking: BlockingLimits::default(),

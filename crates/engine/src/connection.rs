@@ -292,7 +292,7 @@ impl Clock {
     }
 
     /// On drain: an idle connection's grace begins now.
-    fn hasten(&mut self, now: Tick) {
+    pub(crate) fn hasten(&mut self, now: Tick) {
         if matches!(self.wait, Wait::Idle | Wait::FirstByte | Wait::Handshake) {
             self.restart(self.wait, now);
         }

@@ -21,6 +21,9 @@ pub(crate) struct Context {
     pub(crate) http2_config: ajay_h2::Config,
     /// The same for connections that get no further streams.
     pub(crate) http2_crowded: ajay_h2::Config,
+    pub(crate) http3_config: ajay_h3::Config,
+    /// The same for connections that get no further streams.
+    pub(crate) http3_crowded: ajay_h3::Config,
     pub(crate) counters: SlotRef,
     pub(crate) waits: WaitLimits,
     /// The present, in ticks; moves once a turn.
@@ -62,6 +65,8 @@ impl Context {
             },
             http2_config: config.http2.core(&config.limits),
             http2_crowded: config.http2.crowded_core(&config.limits),
+            http3_config: config.http3.core(&config.limits),
+            http3_crowded: config.http3.crowded_core(&config.limits),
             waits: WaitLimits::new(&config.deadlines),
             discard_bytes: config.connections.discard_bytes_per_tick(),
             tiny_frames: config.connections.tiny_frames_per_tick(),

@@ -216,6 +216,18 @@ impl Watcher {
                     Err(error) => tracing::warn!(%error, "cannot serve another process's sockets"),
                 }
             }
+            Message::AdoptDatagrams {
+                process,
+                thread,
+                entry,
+            } => {
+                let entry = entry as usize;
+                let udp = |socket| crate::quic::socket::Udp { socket, entry };
+                links[thread as usize % links.len()].order(Order::AdoptUdp {
+                    process: process as usize,
+                    sockets: sockets.into_iter().map(udp).collect(),
+                });
+            }
             Message::TicketKeys => match sockets.into_iter().next().map(read_ticket_keys) {
                 Some(Ok(keys)) => self.entries.set_ticket_keys(keys),
                 _ => tracing::error!("the master process sent no keys for session tickets"),

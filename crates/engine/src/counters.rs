@@ -51,6 +51,20 @@ counters! {
     HandshakesRefused => "handshakes_refused",
     /// Connections that turned out to be HTTP/2's.
     Http2Connections => "http2_connections",
+    /// QUIC connections that came to the end of their handshake, all of them HTTP/3's.
+    Http3Connections => "http3_connections",
+    /// UDP datagrams received.
+    QuicDatagramsReceived => "quic_datagrams_received",
+    /// UDP datagrams sent.
+    QuicDatagramsSent => "quic_datagrams_sent",
+    /// Datagrams that came to the wrong worker and were sent on to the right one.
+    QuicForwards => "quic_forwards",
+    /// Those of them for which the right one had no room.
+    QuicForwardsLost => "quic_forwards_lost",
+    /// Datagrams that other workers sent on to this one.
+    QuicForwardsReceived => "quic_forwards_received",
+    /// Clients that were asked to prove their address (Retry).
+    QuicRetries => "quic_retries",
     /// Lingering connections that were closed at `lingering_max`.
     LingerCut => "linger_cut",
     /// Times a worker stopped accepting at `connections_max`.

@@ -19,7 +19,9 @@
 //! | `reactor` | the worker's epoll instance, nested in tokio's |
 //! | `worker` | the turn: accept, read, handle, write, fire deadlines, drain |
 //! | `session` | one connection: drives `ajay-h1` or `ajay-h2`, over `ajay-tls` where there is TLS |
+//! | `quic` | UDP sockets and QUIC connections: drives `quinn-proto` and `ajay-h3` |
 //! | [`tls`] | what listeners need to speak TLS |
+//! | `desk` | what sessions of all versions do with exchanges |
 //! | `exchange` | slots for handlers that did not finish at once, and their wakers |
 //! | `deadline` | the bucketed wheel |
 //! | `privileges` | from root to the user that the server runs as |
@@ -41,6 +43,7 @@ mod context;
 mod control;
 mod counters;
 mod deadline;
+mod desk;
 mod exchange;
 mod handle;
 mod histogram;
@@ -56,6 +59,7 @@ mod pool;
 mod privileges;
 mod process;
 mod queue;
+mod quic;
 mod reactor;
 mod request;
 mod response;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::exchange::WakeQueue;
 use crate::listener::Listener;
 use crate::mapping::SlotRef;
+use crate::quic::socket::Udp;
 
 /// The way to one worker, from any thread.
 pub(crate) struct Link {
@@ -52,6 +53,8 @@ pub(crate) enum Order {
         process: usize,
         listeners: Vec<Listener>,
     },
+    /// Read from these UDP sockets as well, which are another process's.
+    AdoptUdp { process: usize, sockets: Vec<Udp> },
     /// That process serves its own again.
     Release { process: usize },
 }

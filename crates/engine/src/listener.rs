@@ -11,6 +11,7 @@ use std::str::FromStr;
 use socket2::{Domain, Protocol, SockAddr, SockFilter, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::config::SocketOptions;
+use crate::quic::socket::Udp;
 use crate::systemd;
 
 /// Where to listen: `127.0.0.1:8080`, `[::1]:8080`, `:8080` (every IPv4 and IPv6 address),
@@ -35,6 +36,15 @@ pub enum ListenAddr {
 impl ListenAddr {
     pub(crate) fn is_tcp(&self) -> bool {
         matches!(self, ListenAddr::Tcp(_) | ListenAddr::TcpAny(_))
+    }
+
+    /// Whether the system chooses the port.
+    pub(crate) fn has_any_port(&self) -> bool {
+        match self {
+            ListenAddr::Tcp(address) => address.port() == 0,
+            ListenAddr::TcpAny(port) => *port == 0,
+            _ => false,
+        }
     }
 }
 
@@ -136,6 +146,13 @@ impl std::error::Error for BindError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.error)
     }
+}
+
+/// All sockets of one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets {
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) udp: Vec<Udp>,
 }
 
 /// A listening socket of one worker.

@@ -20,16 +20,19 @@ pub(crate) mod input;
 mod output;
 pub(crate) mod tls;
 
+pub(crate) use output::NO_FIELDS;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
 
 use crate::connection::{Close, Connection, Ending, Wait};
-use crate::content::{Content, ContentError, Feed};
+use crate::content::ContentError;
 use crate::context::Context;
 use crate::counters::Counter;
+use crate::desk::{Desk, InitialContent};
 use crate::exchange::Slots;
-use crate::request::{Parts, Request};
+use crate::request::Parts;
 use crate::service::Service;
 use crate::{Response, StatusCode};
 
@@ -207,27 +210,20 @@ impl<'w, S: Service> Session<'w, S> {
         }
     }
 
-    /// Gives a request its content, and its slot the feed where there is more to come.
+    /// What this session shares with those of other versions.
+    #[inline(always)]
+    pub(crate) fn desk(&mut self) -> Desk<'_, S> {
+        Desk {
+            cx: self.cx,
+            slots: self.slots,
+            service: self.service,
+        }
+    }
+
     #[inline]
     fn fill_content(&mut self, slot: u32, parts: &mut Parts, content: InitialContent) {
-        let max = self.cx.config.connections.content_collected_bytes_max;
-        match content {
-            InitialContent::None => parts.content.renew(max),
-            InitialContent::Complete(data, trailers) => {
-                parts.content = Content::ready(data, trailers, max);
-            }
-            InitialContent::Begun(data) => {
-                let buffer = self.cx.config.connections.content_buffer_bytes_max;
-                let has_window = self.connection.http2.is_some();
-                let place = self.slots.get(slot);
-                let feed = Feed::new(place.signal(), buffer, has_window, self.cx.held.clone());
-                if !data.is_empty() {
-                    feed.push(&data);
-                }
-                place.feed = Some(feed.clone());
-                parts.content = Content::fed(feed, max);
-            }
-        }
+        let has_window = self.connection.http2.is_some();
+        self.desk().fill_content(slot, parts, content, has_window);
     }
 
     /// Calls the service with a request, and polls the handler for the first time.
@@ -237,13 +233,7 @@ impl<'w, S: Service> Session<'w, S> {
             parts.tls.clone_from(&tls.info);
         }
         parts.listener = self.connection.entry as usize;
-        let request = Request::new(parts);
-        let (service, place) = (self.service, self.slots.get(slot));
-        let first_poll = catch_unwind(AssertUnwindSafe(|| {
-            place.begin(service.call(request));
-            place.poll()
-        }));
-        first_poll.unwrap_or_else(|_| Poll::Ready(self.handler_panicked(slot)))
+        self.desk().first_poll(slot, parts)
     }
 
     fn is_last_request(&self) -> bool {
@@ -257,25 +247,12 @@ impl<'w, S: Service> Session<'w, S> {
     }
 
     fn poll_handler(&mut self, slot: u32) -> Poll<Response> {
-        let place = self.slots.get(slot);
-        match catch_unwind(AssertUnwindSafe(|| place.poll())) {
-            Ok(poll) => poll,
-            Err(_) => Poll::Ready(self.handler_panicked(slot)),
-        }
-    }
-
-    fn handler_panicked(&mut self, slot: u32) -> Response {
-        self.cx.counters.count(Counter::HandlerPanics);
-        tracing::error!(peer = %self.connection.peer, "a handler panicked");
-        self.cancel_handler(slot);
-        Response::new(StatusCode::INTERNAL_SERVER_ERROR)
+        let peer = self.connection.peer;
+        self.desk().poll_handler(slot, peer)
     }
 
     fn cancel_handler(&mut self, slot: u32) {
-        let place = self.slots.get(slot);
-        if catch_unwind(AssertUnwindSafe(|| place.cancel())).is_err() {
-            tracing::error!("a cancelled handler panicked while it was dropped");
-        }
+        self.desk().cancel_handler(slot);
     }
 
     /// Answers in the handler's place, and ends the connection after that.
@@ -328,17 +305,7 @@ impl<'w, S: Service> Session<'w, S> {
 
     #[inline(always)]
     fn release_exchange(&mut self, slot: u32) {
-        if !self.slots.release_empty(slot) {
-            self.release_full(slot);
-        }
-    }
-
-    #[inline(never)]
-    fn release_full(&mut self, slot: u32) {
-        let slots = &mut *self.slots;
-        if catch_unwind(AssertUnwindSafe(|| slots.release(slot))).is_err() {
-            tracing::error!("a handler or response stream panicked while it was dropped");
-        }
+        self.desk().release_exchange(slot);
     }
 
     /// Gives back what the connection holds, before it is closed.
@@ -486,11 +453,4 @@ impl<'w, S: Service> Session<'w, S> {
             (false, false) => Wait::Nothing,
         }
     }
-}
-
-/// What has arrived of a request's content together with its head.
-pub(crate) enum InitialContent {
-    None,
-    Complete(bytes::Bytes, Option<Box<crate::FieldSection>>),
-    Begun(Vec<u8>),
 }

@@ -19,10 +19,11 @@ use crate::control::Watch;
 use crate::counters::CountersSnapshot;
 use crate::handle::{Addresses, Control, Handle, Orders, Shared};
 use crate::link::{Command, Link};
-use crate::listener::{BindError, ListenAddr, Listener, listen};
+use crate::listener::{BindError, ListenAddr, Listener, Sockets, listen};
 use crate::mapping::{Mapping, Shape, SlotRef};
 use crate::privileges::{Identity, UserError};
 use crate::process::{Channel, Master, Message, Setup, claim_channel};
+use crate::quic;
 use crate::service::Service;
 use crate::systemd::Notifier;
 use crate::tls::{Entries, Tls, TlsError};
@@ -49,8 +50,12 @@ pub struct Engine {
     entries: Arc<Entries>,
     /// Whom to run as, if not as who we are.
     identity: Option<Identity>,
-    /// One list for each worker: of this process, or of all processes in the master.
-    listeners: Vec<Vec<Listener>>,
+    /// For each worker: of this process, or of all processes in the master.
+    sockets: Vec<Sockets>,
+    /// What all workers share, where QUIC is spoken.
+    quic: Option<quic::Shared>,
+    /// For each address, which of the places it belongs to.
+    bound_entries: Vec<usize>,
     /// The number of this process, and its end of the channel to the master.
     process: usize,
     master: Option<Channel>,
@@ -182,7 +187,16 @@ impl Engine {
             what: "making the shared mapping",
             error,
         })?;
-        let (bound, listeners) = listen_on(places, &config, shape.workers())?;
+        let bound = listen_on(places, &entries, &config, shape.workers())?;
+        let quic = match bound.sockets.iter().any(|sockets| !sockets.udp.is_empty()) {
+            true => Some(quic::Shared::new(shape.workers()).map_err(|error| {
+                StartError::System {
+                    what: "preparing QUIC",
+                    error,
+                }
+            })?),
+            false => None,
+        };
         let control = if processes > 1 {
             Control::Master(Orders::default())
         } else {
@@ -192,11 +206,13 @@ impl Engine {
             config: Arc::new(config),
             entries,
             identity,
-            listeners,
+            sockets: bound.sockets,
+            quic,
+            bound_entries: bound.entries,
             process: 0,
             master: None,
             handle: Handle {
-                shared: Shared::new(mapping, bound, control, Notifier::from_env()),
+                shared: Shared::new(mapping, bound.addresses, control, Notifier::from_env()),
             },
         })
     }
@@ -224,7 +240,9 @@ impl Engine {
             config: Arc::new(config),
             entries,
             identity,
-            listeners: setup.listeners,
+            bound_entries: entries_of(&setup.sockets),
+            sockets: setup.sockets,
+            quic: setup.quic,
             process: setup.process,
             master: Some(setup.channel),
             handle: Handle {
@@ -241,8 +259,8 @@ impl Engine {
     /// Whether TLS is spoken at the address that has this place in
     /// [`local_addrs`](Engine::local_addrs).
     pub fn speaks_tls(&self, place: usize) -> bool {
-        let listener = self.listeners.first().and_then(|all| all.get(place));
-        listener.is_some_and(|listener| self.entries.tls(listener.entry).is_some())
+        let entry = self.bound_entries.get(place);
+        entry.is_some_and(|entry| self.entries.tls(*entry).is_some())
     }
 
     /// A handle to stop the engine and to read its counters.
@@ -271,7 +289,9 @@ impl Engine {
             config,
             entries,
             identity,
-            listeners,
+            sockets,
+            quic,
+            bound_entries: _,
             process,
             master,
             handle,
@@ -283,7 +303,7 @@ impl Engine {
         let connections_cut = if let Control::Master(_) = shared.control {
             // It stays who it is: it opens what only that one may open.
             let (config, shared) = (Arc::clone(&config), Arc::clone(shared));
-            let master = Master::new(config, entries, shared, listeners);
+            let master = Master::new(config, entries, shared, sockets, quic);
             master.run(signals)
         } else {
             // Before any thread of ours exists: capabilities are inherited.
@@ -296,11 +316,12 @@ impl Engine {
             let workers = Workers {
                 config: &config,
                 entries: &entries,
+                quic: quic.as_ref(),
                 process,
                 master: master.as_ref(),
                 handle: &handle,
             };
-            workers.run(signals, listeners, &make_service)
+            workers.run(signals, sockets, &make_service)
         };
         if master.is_none() {
             remove_socket_files(&shared.addresses);
@@ -327,30 +348,101 @@ fn links(mapping: &Arc<Mapping>, process: usize) -> Vec<Arc<Link>> {
     workers.map(link).collect()
 }
 
+/// What is bound, for all workers.
+#[derive(Default)]
+struct Bound {
+    addresses: Vec<ListenAddr>,
+    /// For each address, which of the places it belongs to.
+    entries: Vec<usize>,
+    sockets: Vec<Sockets>,
+}
+
 /// Binds all addresses for so many workers; none stays bound when one cannot be.
 fn listen_on(
     places: &[Listen],
+    entries: &Entries,
     config: &Config,
     workers: usize,
-) -> Result<(Vec<ListenAddr>, Vec<Vec<Listener>>), StartError> {
-    let mut per_worker: Vec<Vec<Listener>> = (0..workers).map(|_| Vec::new()).collect();
-    let mut bound = Vec::with_capacity(places.len());
+) -> Result<Bound, StartError> {
+    let mut bound = Bound {
+        sockets: (0..workers).map(|_| Sockets::default()).collect(),
+        ..Bound::default()
+    };
     for (entry, place) in places.iter().enumerate() {
-        let listening = match listen(&place.address, workers, &config.sockets) {
-            Ok(listening) => listening,
-            Err(error) => {
-                remove_socket_files(&bound);
-                return Err(error.into());
-            }
-        };
-        for (address, listeners) in listening {
-            bound.push(address);
-            for (list, listener) in per_worker.iter_mut().zip(listeners) {
-                list.push(Listener { entry, ..listener });
-            }
+        if let Err(error) = bound.add(entry, &place.address, entries, config) {
+            remove_socket_files(&bound.addresses);
+            return Err(error.into());
         }
     }
-    Ok((bound, per_worker))
+    Ok(bound)
+}
+
+impl Bound {
+    fn add(
+        &mut self,
+        entry: usize,
+        address: &ListenAddr,
+        entries: &Entries,
+        config: &Config,
+    ) -> Result<(), BindError> {
+        let is_over_quic = entries.is_over_quic(entry);
+        let mut attempts = PORT_ATTEMPTS;
+        loop {
+            let workers = self.sockets.len();
+            let tcp = match entries.is_over_tcp(entry) {
+                true => listen(address, workers, &config.sockets)?,
+                false => Vec::new(),
+            };
+            let udp_at: Vec<&ListenAddr> = match tcp.is_empty() {
+                true => vec![address],
+                false => tcp.iter().map(|(address, _)| address).collect(),
+            };
+            let udp = udp_at.into_iter().filter(|_| is_over_quic).map(|address| {
+                let ipv6_only = config.sockets.ipv6_only;
+                quic::socket::bind(address, entry, workers, ipv6_only, &config.quic)
+            });
+            let udp = match udp.collect::<Result<Vec<_>, _>>() {
+                Ok(udp) => udp,
+                // The port that the system chose for TCP may be somebody else's for UDP.
+                Err(_) if address.has_any_port() && attempts > 0 => {
+                    attempts -= 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let has_tcp = !tcp.is_empty();
+            for (address, listeners) in tcp {
+                self.note(entry, address);
+                for (sockets, listener) in self.sockets.iter_mut().zip(listeners) {
+                    sockets.listeners.push(Listener { entry, ..listener });
+                }
+            }
+            for (address, all) in udp {
+                if !has_tcp {
+                    self.note(entry, address);
+                }
+                for (sockets, udp) in self.sockets.iter_mut().zip(all) {
+                    sockets.udp.push(udp);
+                }
+            }
+            return Ok(());
+        }
+    }
+
+    fn note(&mut self, entry: usize, address: ListenAddr) {
+        self.addresses.push(address);
+        self.entries.push(entry);
+    }
+}
+
+/// How often another port is tried when the system may choose one for TCP and UDP.
+const PORT_ATTEMPTS: usize = 8;
+
+/// The places that the sockets of a worker belong to, of those that a process was given.
+fn entries_of(sockets: &[Sockets]) -> Vec<usize> {
+    let first = sockets.iter().take(1);
+    let listeners = first.flat_map(|sockets| sockets.listeners.iter());
+    listeners.map(|listener| listener.entry).collect()
 }
 
 fn connections_max(config: &Config) -> usize {
@@ -362,6 +454,7 @@ fn connections_max(config: &Config) -> usize {
 struct Workers<'a> {
     config: &'a Arc<Config>,
     entries: &'a Arc<Entries>,
+    quic: Option<&'a quic::Shared>,
     process: usize,
     master: Option<&'a Channel>,
     handle: &'a Handle,
@@ -372,7 +465,7 @@ impl Workers<'_> {
     fn run<S, F>(
         &self,
         signals: bool,
-        listeners: Vec<Vec<Listener>>,
+        sockets: Vec<Sockets>,
         make_service: &F,
     ) -> Result<usize, StartError>
     where
@@ -388,14 +481,14 @@ impl Workers<'_> {
         let _watch = Watch::start(shared, self.config, self.entries, signals)?;
         tracing::info!(
             process = self.process,
-            workers = listeners.len(),
+            workers = sockets.len(),
             connections_max,
             listen = %Addresses(&shared.addresses),
             "started"
         );
         let pool = blocking::Pool::new(&self.config.blocking);
         let started = Started {
-            missing: AtomicUsize::new(listeners.len()),
+            missing: AtomicUsize::new(sockets.len()),
             master: self.master,
         };
         let cpus = if self.config.pin_workers {
@@ -404,9 +497,20 @@ impl Workers<'_> {
             Vec::new()
         };
         let cut = thread::scope(|scope| {
-            let mut threads = Vec::with_capacity(listeners.len());
-            for (thread, listeners) in listeners.into_iter().enumerate() {
+            let mut threads = Vec::with_capacity(sockets.len());
+            for (thread, sockets) in sockets.into_iter().enumerate() {
                 let number = self.process * mapping.shape().threads + thread;
+                let Sockets { listeners, udp } = sockets;
+                let workers = mapping.shape().workers();
+                let quic = self
+                    .quic
+                    .map(|quic| quic.setup(udp, thread, number, workers))
+                    .transpose()
+                    .inspect_err(|_| shared.command_workers(Command::Stop))
+                    .map_err(|error| StartError::System {
+                        what: "preparing QUIC",
+                        error,
+                    })?;
                 let start = WorkerStart {
                     number,
                     config: Arc::clone(self.config),
@@ -415,6 +519,7 @@ impl Workers<'_> {
                     admission: Arc::clone(&admission),
                     pool: Arc::clone(&pool),
                     listeners,
+                    quic,
                     cpu: cpus.get(number % cpus.len().max(1)).copied(),
                     shared: Arc::clone(shared),
                 };
@@ -480,6 +585,7 @@ struct WorkerStart {
     admission: Arc<Admission>,
     pool: Arc<blocking::Pool>,
     listeners: Vec<Listener>,
+    quic: Option<quic::Setup>,
     cpu: Option<usize>,
     shared: Arc<Shared>,
 }
@@ -510,6 +616,7 @@ impl WorkerStart {
                 self.link,
                 self.admission,
                 self.listeners,
+                self.quic,
                 service,
             )
             .map_err(system("setting up a worker"))?;

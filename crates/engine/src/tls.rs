@@ -17,6 +17,8 @@ pub use ajay_tls::{
     CertificateDer, CipherSuite, ClientCertificates, HandshakeKind, NamedGroup, ProtocolVersion,
     VersionMin,
 };
+use quinn_proto::crypto::Session;
+use quinn_proto::crypto::rustls::{HandshakeData, QuicServerConfig};
 use rustix::fs::MemfdFlags;
 
 /// TLS for a listener: certificates, versions, and what is asked of clients.
@@ -40,31 +42,60 @@ pub(crate) enum Certificates {
     },
 }
 
-/// Which versions of HTTP a listener with TLS offers (RFC 7301).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Versions {
-    /// HTTP/2 for clients that know it, and HTTP/1.1.
-    #[default]
-    All,
-    /// HTTP/1.1 only.
-    Http1,
-    /// HTTP/2 only.
-    Http2,
-}
+/// Which versions of HTTP a listener with TLS speaks (RFC 7301).
+///
+/// ```
+/// # use ajay_engine::tls::Versions;
+/// assert_eq!(Versions::default(), Versions::HTTP1 | Versions::HTTP2);
+/// assert_eq!(Versions::ALL, Versions::default() | Versions::HTTP3);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Versions(u8);
 
 impl Versions {
+    /// HTTP/1.1, over TCP.
+    pub const HTTP1: Versions = Versions(1);
+    /// HTTP/2, over TCP.
+    pub const HTTP2: Versions = Versions(2);
+    /// HTTP/3, over QUIC: on the UDP port of the same number.
+    pub const HTTP3: Versions = Versions(4);
+    /// All of them, as clients choose.
+    pub const ALL: Versions = Versions(7);
+
+    /// Whether all versions of the other are among these.
+    pub const fn contains(self, other: Versions) -> bool {
+        self.0 & other.0 == other.0
+    }
+
     fn alpn(self) -> Vec<Vec<u8>> {
-        let names: &[&[u8]] = match self {
-            Versions::All => &[HTTP2, HTTP1],
-            Versions::Http1 => &[HTTP1],
-            Versions::Http2 => &[HTTP2],
-        };
-        names.iter().map(|name| name.to_vec()).collect()
+        let names = [(Versions::HTTP2, HTTP2), (Versions::HTTP1, HTTP1)];
+        let names = names.iter().filter(|(version, _)| self.contains(*version));
+        names.map(|(_, name)| name.to_vec()).collect()
+    }
+
+    fn is_over_tcp(self) -> bool {
+        self.0 & Versions::default().0 != 0
+    }
+}
+
+impl Default for Versions {
+    /// HTTP/1.1 and HTTP/2.
+    fn default() -> Versions {
+        Versions::HTTP1 | Versions::HTTP2
+    }
+}
+
+impl std::ops::BitOr for Versions {
+    type Output = Versions;
+
+    fn bitor(self, other: Versions) -> Versions {
+        Versions(self.0 | other.0)
     }
 }
 
 const HTTP1: &[u8] = b"http/1.1";
 const HTTP2: &[u8] = b"h2";
+const HTTP3: &[u8] = b"h3";
 
 impl Tls {
     /// A certificate chain and its key from PEM files; both may be in one. They are read again when
@@ -127,7 +158,8 @@ impl Tls {
         self
     }
 
-    /// The versions of HTTP. Default: HTTP/2 and HTTP/1.1.
+    /// The versions of HTTP. Default: HTTP/1.1 and HTTP/2. With HTTP/3 the listener opens the UDP port of
+    /// the same number too, and the other versions tell their clients of it (RFC 7838).
     #[must_use]
     pub fn versions(mut self, versions: Versions) -> Tls {
         self.versions = versions;
@@ -151,17 +183,30 @@ impl Tls {
             tickets: Some(Arc::clone(tickets)),
             ..Options::default()
         };
+        let config = Config::new(&options, &store)?;
+        let quic = match self.versions.contains(Versions::HTTP3) {
+            true => Some(Arc::new(
+                QuicServerConfig::try_from(config.quic(&[HTTP3]))
+                    .map_err(|_| TlsError::QuicUnsupported)?,
+            )),
+            false => None,
+        };
         Ok(Prepared {
-            config: Config::new(&options, &store)?,
+            is_over_tcp: self.versions.is_over_tcp(),
+            config,
+            quic,
             store,
         })
     }
 }
 
 /// What the sessions of a listener are made of.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Prepared {
+    is_over_tcp: bool,
     pub(crate) config: Config,
+    /// Where HTTP/3 is spoken.
+    quic: Option<Arc<QuicServerConfig>>,
     pub(crate) store: Arc<CertStore>,
 }
 
@@ -189,6 +234,8 @@ pub enum TlsError {
     Config(ConfigError),
     /// The keys of session tickets.
     Tickets(TicketKeysError),
+    /// The library of TLS has none of what QUIC needs: a defect of ours.
+    QuicUnsupported,
 }
 
 impl From<CertError> for TlsError {
@@ -222,6 +269,7 @@ impl fmt::Display for TlsError {
             TlsError::SelfSigned(error) => error.fmt(f),
             TlsError::Config(error) => error.fmt(f),
             TlsError::Tickets(error) => error.fmt(f),
+            TlsError::QuicUnsupported => f.write_str("TLS: there is no cipher suite for QUIC"),
         }
     }
 }
@@ -233,6 +281,7 @@ impl std::error::Error for TlsError {
             TlsError::SelfSigned(error) => error,
             TlsError::Config(error) => error,
             TlsError::Tickets(error) => error,
+            TlsError::QuicUnsupported => return None,
         })
     }
 }
@@ -262,6 +311,23 @@ impl TlsInfo {
         }
     }
 
+    pub(crate) fn of_quic(session: &dyn Session) -> TlsInfo {
+        let data = session.handshake_data();
+        let data = data.and_then(|data| data.downcast::<HandshakeData>().ok());
+        let identity = session.peer_identity();
+        let identity = identity.and_then(|chain| chain.downcast::<Vec<CertificateDer<'_>>>().ok());
+        let (alpn, sni) = data.map_or((None, None), |data| (data.protocol, data.server_name));
+        TlsInfo {
+            version: Some(ProtocolVersion::TLSv1_3),
+            cipher_suite: None,
+            key_exchange_group: None,
+            handshake_kind: None,
+            alpn: alpn.map(Vec::into_boxed_slice),
+            sni: sni.map(|name| name.trim_end_matches('.').to_ascii_lowercase().into()),
+            peer_certificates: identity.map(|chain| *chain).unwrap_or_default(),
+        }
+    }
+
     pub(crate) fn is_http2(&self) -> bool {
         self.alpn.as_deref() == Some(HTTP2)
     }
@@ -275,12 +341,12 @@ impl TlsInfo {
         self.version
     }
 
-    /// The cipher suite.
+    /// The cipher suite; none over QUIC, which does not tell.
     pub fn cipher_suite(&self) -> Option<CipherSuite> {
         self.cipher_suite
     }
 
-    /// The group of the key exchange; none where the session was resumed without one.
+    /// The group of the key exchange; none where the session was resumed without one, and over QUIC.
     pub fn key_exchange_group(&self) -> Option<NamedGroup> {
         self.key_exchange_group
     }
@@ -302,7 +368,6 @@ impl TlsInfo {
 }
 
 /// What all places to listen on speak, and what their sessions share.
-#[derive(Debug)]
 pub(crate) struct Entries {
     /// In the order of the places; none speaks cleartext.
     tls: Vec<Option<Prepared>>,
@@ -330,6 +395,24 @@ impl Entries {
     /// What connections to this place need to speak TLS, if they do.
     pub(crate) fn tls(&self, entry: usize) -> Option<&Config> {
         self.tls.get(entry)?.as_ref().map(|tls| &tls.config)
+    }
+
+    /// What connections to each place need to speak QUIC, if they do.
+    pub(crate) fn all_quic(&self) -> impl Iterator<Item = Option<&Arc<QuicServerConfig>>> {
+        let all = self.tls.iter();
+        all.map(|tls| tls.as_ref().and_then(|tls| tls.quic.as_ref()))
+    }
+
+    /// Whether connections to this place may speak QUIC.
+    pub(crate) fn is_over_quic(&self, entry: usize) -> bool {
+        let tls = self.tls.get(entry).and_then(Option::as_ref);
+        tls.is_some_and(|tls| tls.quic.is_some())
+    }
+
+    /// Whether connections to this place may speak a version that is over TCP.
+    pub(crate) fn is_over_tcp(&self, entry: usize) -> bool {
+        let tls = self.tls.get(entry).and_then(Option::as_ref);
+        tls.is_none_or(|tls| tls.is_over_tcp)
     }
 
     pub(crate) fn is_any_tls(&self) -> bool {

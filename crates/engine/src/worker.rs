@@ -33,10 +33,12 @@ use crate::connection::{Close, Connection, Ending, Starving, Wait};
 use crate::context::Context;
 use crate::counters::Counter;
 use crate::deadline::{DueList, TICK, Tick, Wheel, ticks};
+use crate::desk::Desk;
 use crate::exchange::Slots;
 use crate::link::{Command, Link, Order};
 use crate::listener::Listener;
 use crate::places::Places;
+use crate::quic::{self, Quic};
 use crate::reactor::{EventFlags, Reactor, Token};
 use crate::service::Service;
 use crate::session::tls::Tls;
@@ -65,8 +67,12 @@ const LATER_MIN: Duration = Duration::from_micros(250);
 /// How often events are taken in a turn, at most: 16 384 of them.
 const TAKES_PER_TURN: usize = 64;
 
-/// Tokens from here up belong to listeners.
+/// Tokens from here up belong to listeners, and those below to connections over TCP and QUIC.
 const LISTENERS_FROM: u32 = u32::MAX - 0xffff;
+
+/// Of these, those from here up belong to UDP sockets, and the last one to what other workers forward.
+const UDP_FROM: u32 = u32::MAX - 0x7fff;
+const FORWARDED: u32 = u32::MAX;
 
 pub(crate) struct Worker<S: Service> {
     link: Arc<Link>,
@@ -103,6 +109,7 @@ pub(crate) struct Worker<S: Service> {
     expired: Vec<u32>,
     /// Connections whose deadlines may have passed.
     due: DueList,
+    quic: Option<Box<Quic>>,
 }
 
 /// How a worker ended.
@@ -120,6 +127,7 @@ impl<S: Service> Worker<S> {
         link: Arc<Link>,
         admission: Arc<Admission>,
         listeners: Vec<Listener>,
+        quic: Option<quic::Setup>,
         service: S,
     ) -> std::io::Result<Worker<S>> {
         let reactor = Reactor::new()?;
@@ -128,6 +136,10 @@ impl<S: Service> Worker<S> {
             watch(&reactor, acceptor.add(listener, None))?;
         }
         let cx = Context::new(config, entries, link.counters.clone());
+        let quic = quic.map(|setup| Quic::new(&cx, setup)).transpose()?;
+        for (place, socket) in quic.iter().flat_map(Quic::descriptors) {
+            watch_udp(&reactor, place, socket)?;
+        }
         let mut worker = Worker {
             slots: Slots::new(Arc::clone(&link.queue)),
             link,
@@ -154,6 +166,7 @@ impl<S: Service> Worker<S> {
             woken_http2: Vec::new(),
             expired: Vec::with_capacity(LIST_LEN),
             due: DueList::new(),
+            quic: quic.map(Box::new),
         };
         worker.read_clocks();
         Ok(worker)
@@ -168,6 +181,7 @@ impl<S: Service> Worker<S> {
             self.accept(ACCEPTS_PER_TURN);
         }
         self.drive_woken();
+        self.quic_turn();
         if !self.later.is_empty() || !self.due.is_empty() {
             let rest = self.since_turn_began();
             self.drive_later(rest);
@@ -176,7 +190,10 @@ impl<S: Service> Worker<S> {
         if !self.starved.is_empty() && !self.cx.held.is_above(self.bytes_max()) {
             self.feed_starved();
         }
-        let has_work = !self.later.is_empty() || !self.due.is_empty() || self.acceptor.has_work();
+        let has_work = !self.later.is_empty()
+            || !self.due.is_empty()
+            || self.acceptor.has_work()
+            || self.quic.as_ref().is_some_and(|quic| quic.has_work());
         Ok(events < QUIET_EVENTS && !has_work)
     }
 
@@ -240,6 +257,7 @@ impl<S: Service> Worker<S> {
         }
         // Readers may have taken what they had, on other threads and without a word to us.
         self.feed_starved();
+        self.with_quic(|quic, desk, admission| quic.tick(desk, admission));
         if self.drain_at.is_some_and(|at| at <= self.cx.now) {
             self.begin_drain();
         }
@@ -285,9 +303,27 @@ impl<S: Service> Worker<S> {
                     }
                 }
             }
+            Order::AdoptUdp { process, sockets } => {
+                for udp in sockets {
+                    let Some(quic) = &mut self.quic else {
+                        return;
+                    };
+                    let adopted = quic.adopt(udp, process);
+                    let watched =
+                        adopted.and_then(|(place, it)| watch_udp(&self.reactor, Some(place), it));
+                    if let Err(error) = watched {
+                        tracing::warn!(%error, process, "cannot read from another's UDP socket");
+                    }
+                }
+            }
             Order::Release { process } => {
                 for index in self.acceptor.adopted_from(process) {
                     self.forget_listener(index);
+                }
+                if let Some(quic) = &mut self.quic {
+                    for socket in quic.release(process) {
+                        self.reactor.deregister(&socket);
+                    }
                 }
             }
         }
@@ -336,6 +372,9 @@ impl<S: Service> Worker<S> {
         self.cx.waits.hasten(ticks(deadlines.drain_idle_timeout));
         self.drain_deadline = Some(self.cx.now.saturating_add(ticks(deadlines.drain_timeout)));
         tracing::debug!(connections = self.open, "draining");
+        if let Some(quic) = &mut self.quic {
+            quic.begin_drain(self.cx.now);
+        }
         for index in self.places.indices() {
             let Some(mut connection) = self.places.take_at(index) else {
                 continue;
@@ -361,6 +400,7 @@ impl<S: Service> Worker<S> {
     fn stop(&mut self) {
         self.acceptor.close_all();
         self.drain_deadline = None;
+        self.with_quic(|quic, desk, admission| quic.stop(desk, admission));
         for index in self.places.indices() {
             let Some(connection) = self.places.take_at(index) else {
                 continue;
@@ -377,6 +417,13 @@ impl<S: Service> Worker<S> {
 
     /// Notes an event. True when its connection was driven at once.
     fn handle_event(&mut self, token: Token, flags: EventFlags) -> bool {
+        if token.index >= UDP_FROM {
+            let place = (token.index != FORWARDED).then(|| (token.index - UDP_FROM) as usize);
+            if let Some(quic) = &mut self.quic {
+                quic.note_event(place, flags);
+            }
+            return false;
+        }
         if token.index >= LISTENERS_FROM {
             self.acceptor
                 .set_ready((token.index - LISTENERS_FROM) as usize);
@@ -495,6 +542,12 @@ impl<S: Service> Worker<S> {
             let Some(token) = self.slots.woken(slot) else {
                 continue;
             };
+            if token.index >= quic::CONNECTIONS_FROM {
+                if let Some(quic) = &mut self.quic {
+                    quic.wake(token, slot);
+                }
+                continue;
+            }
             let Some(mut connection) = self.places.take(token) else {
                 continue;
             };
@@ -521,6 +574,29 @@ impl<S: Service> Worker<S> {
             }
         }
         self.woken_http2 = listed;
+    }
+
+    /// Does what is to be done for QUIC.
+    fn quic_turn(&mut self) {
+        let now = self.started + Duration::from_micros(self.cx.micros);
+        self.with_quic(|quic, desk, admission| quic.turn(desk, admission, now));
+    }
+
+    #[inline]
+    fn with_quic(&mut self, work: impl FnOnce(&mut Quic, &mut Desk<'_, S>, &Admission)) {
+        let Some(quic) = self.quic.as_deref_mut() else {
+            return;
+        };
+        let mut desk = Desk {
+            cx: &mut self.cx,
+            slots: &mut self.slots,
+            service: &self.service,
+        };
+        work(quic, &mut desk, &self.admission);
+    }
+
+    fn quic_open(&self) -> usize {
+        self.quic.as_ref().map_or(0, |quic| quic.open())
     }
 
     fn since_turn_began(&self) -> Duration {
@@ -715,10 +791,13 @@ impl<S: Service> Worker<S> {
     /// already.
     fn poll_timer(&mut self, cx: &mut TaskContext<'_>) -> bool {
         let is_draining = self.drain_at.is_some() || self.drain_deadline.is_some();
-        if self.open == 0 && !self.acceptor.is_paused() && !is_draining {
+        let open = self.open + self.quic_open();
+        let timer = self.quic.as_ref().and_then(|quic| quic.next_timer());
+        let is_ticking = open > 0 || self.acceptor.is_paused() || is_draining;
+        let tick = is_ticking.then(|| self.started + TICK * (self.cx.now + 1));
+        let Some(next) = tick.into_iter().chain(timer).min() else {
             return false;
-        }
-        let next = self.started + TICK * (self.cx.now + 1);
+        };
         if self.timer.deadline().into_std() != next {
             self.timer.as_mut().reset(next.into());
         }
@@ -726,7 +805,7 @@ impl<S: Service> Worker<S> {
     }
 
     fn is_done(&self) -> bool {
-        self.cx.draining && self.open == 0 && self.acceptor.is_closed()
+        self.cx.draining && self.open == 0 && self.quic_open() == 0 && self.acceptor.is_closed()
     }
 
     /// Runs until the drain is over.
@@ -769,6 +848,15 @@ impl<S: Service> Worker<S> {
 fn watch(reactor: &Reactor, (index, socket): (usize, &OwnedFd)) -> std::io::Result<()> {
     let token = Token {
         index: LISTENERS_FROM + index as u32,
+        generation: 0,
+    };
+    reactor.register(socket, token)
+}
+
+/// Wants events of a UDP socket, or of the one through which other workers forward.
+fn watch_udp(reactor: &Reactor, place: Option<usize>, socket: &OwnedFd) -> std::io::Result<()> {
+    let token = Token {
+        index: place.map_or(FORWARDED, |place| UDP_FROM + place as u32),
         generation: 0,
     };
     reactor.register(socket, token)

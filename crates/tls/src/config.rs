@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs as provider;
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert,
+};
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::{SupportedProtocolVersion, version};
@@ -19,6 +21,8 @@ use crate::tickets::{POLICY_LEN, TicketKeysCell, Ticketer};
 #[derive(Clone, Debug)]
 pub struct Config {
     rustls: Arc<rustls::ServerConfig>,
+    store: Arc<CertStore>,
+    asks_clients: bool,
 }
 
 /// What there is to decide for a listener.
@@ -130,7 +134,24 @@ impl Config {
         }
         Ok(Config {
             rustls: Arc::new(rustls),
+            store: Arc::clone(store),
+            asks_clients: options.client_certificates != ClientCertificates::Off,
         })
+    }
+
+    /// The same for QUIC (RFC 9001), which brings its own sessions: TLS 1.3 only, with these application
+    /// protocols. Where clients show certificates their sessions are not resumed.
+    #[must_use]
+    pub fn quic(&self, alpn: &[&[u8]]) -> Arc<rustls::ServerConfig> {
+        let mut rustls = rustls::ServerConfig::clone(&self.rustls);
+        rustls.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        // `Resolver` and the tickets of clients with certificates tell things to a session of ours.
+        rustls.cert_resolver = Arc::new(QuietResolver(Arc::clone(&self.store)));
+        if self.asks_clients {
+            rustls.send_tls13_tickets = 0;
+            rustls.ticketer = Arc::new(NoTickets);
+        }
+        Arc::new(rustls)
     }
 
     pub(crate) fn rustls(&self) -> Arc<rustls::ServerConfig> {
@@ -174,6 +195,38 @@ impl ResolvesServerCert for Resolver {
         let name = hello.server_name();
         session::name_seen(name);
         Some(self.0.select(name, hello.signature_schemes()))
+    }
+}
+
+/// Hands out certificates.
+#[derive(Debug)]
+struct QuietResolver(Arc<CertStore>);
+
+impl ResolvesServerCert for QuietResolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.select(hello.server_name(), hello.signature_schemes()))
+    }
+}
+
+/// No session is resumed.
+#[derive(Debug)]
+struct NoTickets;
+
+impl ProducesTickets for NoTickets {
+    fn enabled(&self) -> bool {
+        false
+    }
+
+    fn lifetime(&self) -> u32 {
+        0
+    }
+
+    fn encrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn decrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
     }
 }
 

@@ -35,6 +35,19 @@ pub(crate) enum Message {
         entry: u32,
         outlive_us: bool,
     },
+    /// UDP sockets of one worker.
+    Datagrams {
+        thread: u32,
+        entry: u32,
+    },
+    /// The secret of QUIC, in a file, and how often this process was started.
+    QuicSecret {
+        generation: u32,
+    },
+    /// Where each worker of the process gets what others forward, in their order.
+    Receive,
+    /// Where each worker of all processes gets it, in their order.
+    Ways,
     /// The keys of session tickets, in a file.
     TicketKeys,
     /// That was all.
@@ -45,6 +58,12 @@ pub(crate) enum Message {
         thread: u32,
         entry: u32,
         outlive_us: bool,
+    },
+    /// UDP sockets of a worker of another process, likewise.
+    AdoptDatagrams {
+        process: u32,
+        thread: u32,
+        entry: u32,
     },
     /// That process is back.
     Release {
@@ -188,6 +207,15 @@ impl Message {
             Message::Signalled => [9, 0, 0, 0],
             Message::Ended { cut } => [10, cut, 0, 0],
             Message::TicketKeys => [11, 0, 0, 0],
+            Message::Datagrams { thread, entry } => [12, thread, entry, 0],
+            Message::QuicSecret { generation } => [13, generation, 0, 0],
+            Message::Receive => [14, 0, 0, 0],
+            Message::Ways => [15, 0, 0, 0],
+            Message::AdoptDatagrams {
+                process,
+                thread,
+                entry,
+            } => [16, process, thread, entry],
         }
     }
 
@@ -219,6 +247,15 @@ impl Message {
             [9, 0, 0, 0] => Message::Signalled,
             [10, cut, 0, 0] => Message::Ended { cut },
             [11, 0, 0, 0] => Message::TicketKeys,
+            [12, thread, entry, 0] => Message::Datagrams { thread, entry },
+            [13, generation, 0, 0] => Message::QuicSecret { generation },
+            [14, 0, 0, 0] => Message::Receive,
+            [15, 0, 0, 0] => Message::Ways,
+            [16, process, thread, entry] => Message::AdoptDatagrams {
+                process,
+                thread,
+                entry,
+            },
             _ => return None,
         })
     }

@@ -11,8 +11,11 @@ use rustix::net::{SocketType, sockopt};
 
 use super::{Channel, MARKER, Message};
 use crate::inherit;
-use crate::listener::{ListenAddr, Listener};
+use crate::listener::{ListenAddr, Listener, Sockets};
 use crate::mapping::Mapping;
+use crate::quic::forward::Ways;
+use crate::quic::keys::Secret;
+use crate::quic::socket::Udp;
 use crate::tls::read_ticket_keys;
 
 /// What the master gave to this process.
@@ -22,10 +25,12 @@ pub(crate) struct Setup {
     pub(crate) mapping: Arc<Mapping>,
     /// Where the sockets are, ports that the system chose included.
     pub(crate) addresses: Vec<ListenAddr>,
-    /// One list for each worker.
-    pub(crate) listeners: Vec<Vec<Listener>>,
+    /// For each worker.
+    pub(crate) sockets: Vec<Sockets>,
     /// The keys of session tickets, where some connections speak TLS.
     pub(crate) ticket_keys: Option<TicketKeys>,
+    /// Where some of them speak QUIC.
+    pub(crate) quic: Option<crate::quic::Shared>,
 }
 
 /// The number of our end of the channel, if this is a worker process. Found out once: a master that
@@ -108,9 +113,15 @@ impl Setup {
         }
         let mut bound = Vec::new();
         let mut ticket_keys = None;
-        let mut listeners: Vec<Vec<Listener>> = (0..threads).map(|_| Vec::new()).collect();
+        let mut all: Vec<Sockets> = (0..threads).map(|_| Sockets::default()).collect();
+        let mut secret = None;
+        let mut ways = Ways::default();
         loop {
-            let (message, sockets) = receive(&channel)?;
+            let (message, files) = receive(&channel)?;
+            let first = |files: Vec<OwnedFd>| {
+                let mut files = files.into_iter();
+                files.next().ok_or_else(|| unexpected(message))
+            };
             match message {
                 Message::Sockets {
                     thread,
@@ -118,12 +129,12 @@ impl Setup {
                     entry,
                     outlive_us,
                 } => {
-                    let list = listeners.get_mut(thread as usize);
-                    let list = list.ok_or_else(|| unexpected(message))?;
+                    let list = all.get_mut(thread as usize);
+                    let list = &mut list.ok_or_else(|| unexpected(message))?.listeners;
                     if list.len() != address as usize {
                         return Err(unexpected(message));
                     }
-                    for socket in sockets {
+                    for socket in files {
                         let (address, listener) =
                             Listener::adopt(socket, outlive_us, entry as usize)?;
                         list.push(listener);
@@ -134,19 +145,26 @@ impl Setup {
                     }
                 }
                 Message::TicketKeys => {
-                    let file = sockets
-                        .into_iter()
-                        .next()
-                        .ok_or_else(|| unexpected(message))?;
-                    ticket_keys = Some(read_ticket_keys(file)?);
+                    ticket_keys = Some(read_ticket_keys(first(files)?)?);
                 }
+                Message::Datagrams { thread, entry } => {
+                    let list = all.get_mut(thread as usize);
+                    let list = &mut list.ok_or_else(|| unexpected(message))?.udp;
+                    let entry = entry as usize;
+                    list.extend(files.into_iter().map(|socket| Udp { socket, entry }));
+                }
+                Message::QuicSecret { generation } => {
+                    secret = Some((Secret::from_file(first(files)?)?, generation as u8));
+                }
+                Message::Receive => ways.receive.extend(files),
+                Message::Ways => ways.send.extend(files),
                 Message::Run => break,
                 other => return Err(unexpected(other)),
             }
         }
-        if listeners
+        if all
             .iter()
-            .any(|list| list.len() != addresses as usize)
+            .any(|sockets| sockets.listeners.len() != addresses as usize)
         {
             return Err(unexpected(Message::Run));
         }
@@ -155,8 +173,13 @@ impl Setup {
             process: process as usize,
             mapping,
             addresses: bound,
-            listeners,
+            sockets: all,
             ticket_keys,
+            quic: secret.map(|(secret, generation)| crate::quic::Shared {
+                secret,
+                ways: Some(ways),
+                generation,
+            }),
         })
     }
 }

@@ -35,7 +35,8 @@ use crate::config::Config;
 use crate::counters::Counter;
 use crate::handle::{Control, Shared};
 use crate::link::Command;
-use crate::listener::Listener;
+use crate::listener::Sockets;
+use crate::quic;
 use crate::start::StartError;
 use crate::tls::Entries;
 
@@ -45,8 +46,10 @@ pub(crate) struct Master {
     /// When the keys of session tickets are looked at, where there are any.
     tickets_at: Option<Instant>,
     shared: Arc<Shared>,
-    /// For each process, for each of its workers, a socket for each address.
-    sockets: Vec<Vec<Vec<Listener>>>,
+    /// For each process, for each of its workers.
+    sockets: Vec<Vec<Sockets>>,
+    /// What all of them need to speak QUIC, where they do.
+    quic: Option<quic::Shared>,
     places: Vec<Place>,
     /// All processes have been ready at once.
     has_started: bool,
@@ -59,6 +62,10 @@ struct Place {
     child: Option<Child>,
     /// Who serves its sockets.
     served_by: Option<usize>,
+    /// That one serves its UDP sockets too, because it reads from them no more.
+    udp_is_served: bool,
+    /// How often it was started.
+    starts: u8,
     /// When it is started again.
     restart_at: Option<Instant>,
     /// How often in a row it ended soon after its start.
@@ -124,17 +131,19 @@ impl Master {
         config: Arc<Config>,
         entries: Arc<Entries>,
         shared: Arc<Shared>,
-        listeners: Vec<Vec<Listener>>,
+        sockets: Vec<Sockets>,
+        quic: Option<quic::Shared>,
     ) -> Master {
         let shape = shared.mapping.shape();
-        let mut listeners = listeners.into_iter();
-        let mut of_one_process = || listeners.by_ref().take(shape.threads).collect();
+        let mut sockets = sockets.into_iter();
+        let mut of_one_process = || sockets.by_ref().take(shape.threads).collect();
         Master {
             config,
             tickets_at: entries.is_any_tls().then(Instant::now),
             entries,
             shared,
             sockets: (0..shape.processes).map(|_| of_one_process()).collect(),
+            quic,
             places: (0..shape.processes).map(|_| Place::default()).collect(),
             has_started: false,
             ending: None,
@@ -395,7 +404,11 @@ impl Master {
     fn do_without(&mut self, process: usize) {
         for other in 0..self.places.len() {
             let place = &mut self.places[other];
-            if place.served_by.take_if(|by| *by == process).is_some() || other == process {
+            let is_orphaned = place.served_by.take_if(|by| *by == process).is_some();
+            if is_orphaned {
+                place.udp_is_served = false;
+            }
+            if is_orphaned || other == process {
                 self.serve_elsewhere(other);
             }
         }
@@ -423,10 +436,14 @@ impl Master {
         lost
     }
 
-    /// Lets another process serve the sockets of one that cannot.
+    /// Lets another process serve the sockets of one that cannot. One that is only on its way out goes on
+    /// reading from its UDP sockets, for the connections that it has.
     fn serve_elsewhere(&mut self, process: usize) {
-        if self.places[process].served_by.is_some() || self.ending.is_some() {
+        if self.ending.is_some() {
             return;
+        }
+        if self.places[process].served_by.is_some() {
+            return self.serve_udp_elsewhere(process);
         }
         let processes = self.places.len();
         let next = (1..processes).map(|step| (process + step) % processes);
@@ -438,15 +455,34 @@ impl Master {
             return;
         };
         match spawn::send_adopted(&child.channel, process, &self.sockets[process]) {
-            Ok(()) => self.places[process].served_by = Some(other),
+            Ok(()) => {
+                self.places[process].served_by = Some(other);
+                self.serve_udp_elsewhere(process);
+            }
             Err(error) => {
                 tracing::error!(%error, process, "no process takes over for one that is down");
             }
         }
     }
 
+    fn serve_udp_elsewhere(&mut self, process: usize) {
+        let place = &self.places[process];
+        let is_reading = place.child.as_ref().is_some_and(|child| !child.is_replaced);
+        let other = place.served_by.and_then(|by| self.places[by].child.as_ref());
+        let Some(other) = other.filter(|_| !is_reading && !place.udp_is_served) else {
+            return;
+        };
+        match spawn::send_adopted_udp(&other.channel, process, &self.sockets[process]) {
+            Ok(()) => self.places[process].udp_is_served = true,
+            Err(error) => {
+                tracing::error!(%error, process, "no process takes over UDP for one that is down");
+            }
+        }
+    }
+
     /// A process serves its own sockets again.
     fn release(&mut self, process: usize) {
+        self.places[process].udp_is_served = false;
         if let Some(other) = self.places[process].served_by.take() {
             let process = process as u32;
             self.tell(other, Message::Release { process });
@@ -456,7 +492,11 @@ impl Master {
     fn start(&mut self, process: usize) -> io::Result<()> {
         let ticket_keys = self.entries.ticket_keys();
         let sockets = &self.sockets[process];
-        let child = spawn::start(process, &self.shared.mapping, sockets, ticket_keys.as_ref())?;
+        let starts = self.places[process].starts;
+        let quic = self.quic.as_ref().map(|quic| (quic, starts));
+        let mapping = &self.shared.mapping;
+        let child = spawn::start(process, mapping, sockets, ticket_keys.as_ref(), quic)?;
+        self.places[process].starts = starts.wrapping_add(1);
         tracing::debug!(process, pid = child.pid.as_raw_pid(), "started a process");
         self.places[process].child = Some(child);
         self.places[process].restart_at = None;

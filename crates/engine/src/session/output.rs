@@ -156,13 +156,8 @@ impl<S: Service> Session<'_, S> {
         feed.is_some_and(|feed| feed.has_reader())
     }
 
-    pub(super) fn count_response(&self, status: StatusCode) {
-        self.cx.counters.count(match status.as_u16() {
-            ..300 => Counter::ResponsesSuccess,
-            300..400 => Counter::ResponsesRedirection,
-            400..500 => Counter::ResponsesClientError,
-            _ => Counter::ResponsesServerError,
-        });
+    pub(super) fn count_response(&mut self, status: StatusCode) {
+        self.desk().count_response(status);
     }
 
     /// Refuses new work, because the worker holds too much for the old.
@@ -320,4 +315,4 @@ impl<S: Service> Session<'_, S> {
     }
 }
 
-pub(super) static NO_FIELDS: crate::FieldSection = crate::FieldSection::new();
+pub(crate) static NO_FIELDS: crate::FieldSection = crate::FieldSection::new();

@@ -12,8 +12,10 @@ use rustix::process::Pid;
 use tokio::net::UnixStream;
 
 use super::Child;
-use crate::listener::Listener;
+use crate::listener::{Listener, Sockets};
 use crate::mapping::Mapping;
+use crate::quic;
+use crate::quic::socket::Udp;
 use crate::process::channel::DESCRIPTORS_MAX;
 use crate::process::{Channel, MARKER, Message};
 use crate::tls::ticket_keys_file;
@@ -22,14 +24,18 @@ use crate::tls::ticket_keys_file;
 pub(super) fn start(
     process: usize,
     mapping: &Mapping,
-    sockets: &[Vec<Listener>],
+    sockets: &[Sockets],
     ticket_keys: Option<&TicketKeys>,
+    quic: Option<(&quic::Shared, u8)>,
 ) -> io::Result<Child> {
     let (ours, theirs) = Channel::pair()?;
     // Everything is on its way before the process begins.
     send_setup(&ours, process, mapping, sockets)?;
     if let Some(keys) = ticket_keys {
         send_ticket_keys(&ours, keys)?;
+    }
+    if let Some((quic, generation)) = quic {
+        send_quic(&ours, process, sockets, quic, generation)?;
     }
     ours.send(Message::Run, &[])?;
     let incoming = std::os::unix::net::UnixStream::from(OwnedFd::from(ours.try_clone()?));
@@ -74,16 +80,16 @@ fn send_setup(
     channel: &Channel,
     process: usize,
     mapping: &Mapping,
-    sockets: &[Vec<Listener>],
+    sockets: &[Sockets],
 ) -> io::Result<()> {
     let setup = Message::Setup {
         process: process as u32,
         threads: sockets.len() as u32,
-        addresses: sockets.first().map_or(0, Vec::len) as u32,
+        addresses: sockets.first().map_or(0, |all| all.listeners.len()) as u32,
     };
     channel.send(setup, &[mapping.file()])?;
-    for (thread, listeners) in sockets.iter().enumerate() {
-        for part in in_parts(listeners) {
+    for (thread, sockets) in sockets.iter().enumerate() {
+        for part in in_parts(&sockets.listeners) {
             let message = Message::Sockets {
                 thread: thread as u32,
                 address: part.first as u32,
@@ -96,6 +102,45 @@ fn send_setup(
     Ok(())
 }
 
+/// Gives a process what it needs to speak QUIC.
+fn send_quic(
+    channel: &Channel,
+    process: usize,
+    sockets: &[Sockets],
+    quic: &quic::Shared,
+    generation: u8,
+) -> io::Result<()> {
+    for (thread, sockets) in sockets.iter().enumerate() {
+        for part in udp_in_parts(&sockets.udp) {
+            let message = Message::Datagrams {
+                thread: thread as u32,
+                entry: part.entry as u32,
+            };
+            channel.send(message, &part.descriptors)?;
+        }
+    }
+    if let Some(ways) = &quic.ways {
+        let threads = sockets.len();
+        let own = ways.receive.iter().skip(process * threads).take(threads);
+        send_all(channel, Message::Receive, own)?;
+        send_all(channel, Message::Ways, ways.send.iter())?;
+    }
+    let file = quic.secret.to_file()?;
+    let generation = generation.into();
+    channel.send(Message::QuicSecret { generation }, &[file.as_fd()])
+}
+
+/// Sends descriptors in as many messages as they need.
+fn send_all<'a>(
+    channel: &Channel,
+    message: Message,
+    descriptors: impl Iterator<Item = &'a OwnedFd>,
+) -> io::Result<()> {
+    let descriptors: Vec<BorrowedFd<'_>> = descriptors.map(AsFd::as_fd).collect();
+    let mut parts = descriptors.chunks(DESCRIPTORS_MAX);
+    parts.try_for_each(|part| channel.send(message, part))
+}
+
 /// Gives a process the keys of session tickets.
 pub(super) fn send_ticket_keys(channel: &Channel, keys: &TicketKeys) -> io::Result<()> {
     let file = ticket_keys_file(keys)?;
@@ -106,15 +151,34 @@ pub(super) fn send_ticket_keys(channel: &Channel, keys: &TicketKeys) -> io::Resu
 pub(super) fn send_adopted(
     channel: &Channel,
     process: usize,
-    sockets: &[Vec<Listener>],
+    sockets: &[Sockets],
 ) -> io::Result<()> {
-    for (thread, listeners) in sockets.iter().enumerate() {
-        for part in in_parts(listeners) {
+    for (thread, sockets) in sockets.iter().enumerate() {
+        for part in in_parts(&sockets.listeners) {
             let message = Message::Adopt {
                 process: process as u32,
                 thread: thread as u32,
                 entry: part.entry as u32,
                 outlive_us: part.outlive_us,
+            };
+            channel.send(message, &part.descriptors)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives its UDP sockets to another one, which must not be done as long as it reads from them.
+pub(super) fn send_adopted_udp(
+    channel: &Channel,
+    process: usize,
+    sockets: &[Sockets],
+) -> io::Result<()> {
+    for (thread, sockets) in sockets.iter().enumerate() {
+        for part in udp_in_parts(&sockets.udp) {
+            let message = Message::AdoptDatagrams {
+                process: process as u32,
+                thread: thread as u32,
+                entry: part.entry as u32,
             };
             channel.send(message, &part.descriptors)?;
         }
@@ -147,5 +211,17 @@ fn in_parts(listeners: &[Listener]) -> impl Iterator<Item = Part<'_>> {
             };
             first += listeners.len();
             part
+        })
+}
+
+fn udp_in_parts(sockets: &[Udp]) -> impl Iterator<Item = Part<'_>> {
+    let of_one_entry = sockets.chunk_by(|one, next| one.entry == next.entry);
+    of_one_entry
+        .flat_map(|sockets| sockets.chunks(DESCRIPTORS_MAX))
+        .map(|sockets| Part {
+            first: 0,
+            entry: sockets.first().map_or(0, |socket| socket.entry),
+            outlive_us: false,
+            descriptors: sockets.iter().map(|one| one.socket.as_fd()).collect(),
         })
 }

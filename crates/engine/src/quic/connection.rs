@@ -1,0 +1,67 @@
+//! What the worker keeps for a QUIC connection.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use quinn_proto::ConnectionHandle;
+
+use super::session::Http3;
+use crate::connection::Clock;
+use crate::deadline::Tick;
+use crate::reactor::Token;
+use crate::request::PeerAddr;
+use crate::tls::TlsInfo;
+
+pub(crate) struct Connection {
+    pub(super) token: Token,
+    pub(super) handle: ConnectionHandle,
+    pub(super) transport: quinn_proto::Connection,
+    /// From the end of the handshake to the end of the connection.
+    pub(super) http: Option<Box<Http3>>,
+    pub(super) phase: Phase,
+    /// The socket that its packets come to.
+    pub(super) port: usize,
+    /// Its client's address when the connection began. It may change (RFC 9000 §9).
+    pub(super) peer: PeerAddr,
+    pub(super) local: Option<SocketAddr>,
+    pub(super) entry: usize,
+    /// What requests are told of TLS.
+    pub(super) tls: Option<Arc<TlsInfo>>,
+    /// Its address is counted, and to be given back to the admission.
+    pub(super) is_counted: bool,
+    /// Its part of what the worker holds, but for content in a feed.
+    pub(super) held: usize,
+    pub(super) clock: Clock,
+    /// When it comes up in the worker's [`Timers`](super::timers::Timers).
+    pub(super) filed: Option<Instant>,
+    /// Stands in the worker's list of connections that something has happened to.
+    pub(super) is_listed: bool,
+    /// Waits for its socket to take more.
+    pub(super) is_waiting: bool,
+    pub(super) requests: u32,
+    /// It does not count as one of the worker's any more.
+    pub(super) is_released: bool,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Phase {
+    Handshake,
+    Open,
+    /// Nothing is served any more; the transport answers what still comes, for three times its timeout
+    /// (RFC 9000 §10.2).
+    Closing,
+}
+
+impl Connection {
+    /// What is held for it now.
+    pub(super) fn holds(&self) -> usize {
+        self.http.as_ref().map_or(0, |http| http.holds())
+    }
+
+    /// On drain: its grace begins now if it waits for a request.
+    pub(super) fn tell_to_go(&mut self, now: Tick) {
+        self.clock.hasten(now);
+    }
+}

@@ -1,0 +1,155 @@
+//! Datagrams for other workers.
+//!
+//! A datagram can reach a worker that does not have its connection: where the kernel does not steer, after
+//! a client's address has changed, or while a process stands in for another. It goes on to the worker that
+//! its identifier names, over a Unix socket, with where it came from. Whoever receives it that way keeps
+//! it: nothing is forwarded twice.
+
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+
+use quinn_proto::EcnCodepoint;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType,
+};
+
+use super::socket::Arrival;
+
+/// A worker's end, and the ways to all others.
+#[derive(Debug)]
+pub(crate) struct Forwarding {
+    pub(crate) own: OwnedFd,
+    /// By worker.
+    pub(crate) others: Vec<OwnedFd>,
+}
+
+/// Both ends for each worker: where it receives, and where the others send.
+#[derive(Debug, Default)]
+pub(crate) struct Ways {
+    pub(crate) receive: Vec<OwnedFd>,
+    pub(crate) send: Vec<OwnedFd>,
+}
+
+impl Ways {
+    /// # Errors
+    /// The system is out of descriptors.
+    pub(crate) fn new(workers: usize) -> io::Result<Ways> {
+        let mut ways = Ways {
+            receive: Vec::with_capacity(workers),
+            send: Vec::with_capacity(workers),
+        };
+        for _ in 0..workers {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let (receive, send) =
+                rustix::net::socketpair(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+            ways.receive.push(receive);
+            ways.send.push(send);
+        }
+        Ok(ways)
+    }
+
+    /// What one worker of this process gets.
+    ///
+    /// # Errors
+    /// The system is out of descriptors.
+    pub(crate) fn of(&self, worker: usize) -> io::Result<Forwarding> {
+        let own = self.receive.get(worker).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Forwarding {
+            own: own.try_clone()?,
+            others: self
+                .send
+                .iter()
+                .map(OwnedFd::try_clone)
+                .collect::<io::Result<_>>()?,
+        })
+    }
+}
+
+/// What goes before the datagram.
+const HEADER_LEN: usize = 40;
+
+impl Forwarding {
+    /// Sends a datagram on. False when that worker has no room for it, or there is none: it is lost, as any
+    /// datagram can be.
+    pub(super) fn send(
+        &self,
+        worker: usize,
+        place: usize,
+        arrival: &Arrival,
+        datagram: &[u8],
+    ) -> bool {
+        let Some(way) = self.others.get(worker) else {
+            return false;
+        };
+        let header = header(place, arrival);
+        let pieces = [IoSlice::new(&header), IoSlice::new(datagram)];
+        let mut control = SendAncillaryBuffer::default();
+        rustix::net::sendmsg(way, &pieces, &mut control, SendFlags::NOSIGNAL).is_ok()
+    }
+
+    /// Receives a datagram: the place of its socket in the list that every worker has, and where it came
+    /// from. None when there is no more.
+    pub(super) fn receive<'b>(
+        &self,
+        buffer: &'b mut [u8],
+    ) -> Option<(usize, Arrival, &'b [u8])> {
+        let (len, _) = rustix::net::recv(&self.own, &mut *buffer, RecvFlags::empty()).ok()?;
+        let (header, datagram) = buffer.get(..len)?.split_first_chunk::<HEADER_LEN>()?;
+        let (place, arrival) = parse(header)?;
+        Some((place, arrival, datagram))
+    }
+}
+
+/// `[place: 2][port: 2][family, ecn, local family, 0][address: 16][local address: 16]`
+fn header(place: usize, arrival: &Arrival) -> [u8; HEADER_LEN] {
+    let mut header = [0; HEADER_LEN];
+    header[..2].copy_from_slice(&(place as u16).to_ne_bytes());
+    header[2..4].copy_from_slice(&arrival.remote.port().to_ne_bytes());
+    header[4] = write_ip(Some(arrival.remote.ip()), &mut header[8..24]);
+    header[5] = arrival.ecn.map_or(0, |ecn| ecn as u8);
+    header[6] = write_ip(arrival.local_ip, &mut header[24..40]);
+    header
+}
+
+fn parse(header: &[u8; HEADER_LEN]) -> Option<(usize, Arrival)> {
+    let number = |at: usize| u16::from_ne_bytes([header[at], header[at + 1]]);
+    let remote = read_ip(header[4], &header[8..24])?;
+    let arrival = Arrival {
+        remote: SocketAddr::new(remote, number(2)),
+        local_ip: read_ip(header[6], &header[24..40]),
+        ecn: EcnCodepoint::from_bits(header[5]),
+    };
+    Some((number(0).into(), arrival))
+}
+
+fn write_ip(ip: Option<IpAddr>, out: &mut [u8]) -> u8 {
+    match ip {
+        None => 0,
+        Some(IpAddr::V4(ip)) => {
+            out[..4].copy_from_slice(&ip.octets());
+            4
+        }
+        Some(IpAddr::V6(ip)) => {
+            out.copy_from_slice(&ip.octets());
+            6
+        }
+    }
+}
+
+fn read_ip(family: u8, bytes: &[u8]) -> Option<IpAddr> {
+    match family {
+        4 => {
+            let octets: [u8; 4] = bytes.get(..4)?.try_into().ok()?;
+            Some(Ipv4Addr::from(octets).into())
+        }
+        6 => {
+            let octets: [u8; 16] = bytes.try_into().ok()?;
+            Some(Ipv6Addr::from(octets).into())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
