@@ -72,7 +72,9 @@ impl Shared {
     pub(crate) fn new(workers: usize) -> io::Result<Shared> {
         Ok(Shared {
             secret: keys::Secret::new()?,
-            ways: (workers > 1).then(|| forward::Ways::new(workers)).transpose()?,
+            ways: (workers > 1)
+                .then(|| forward::Ways::new(workers))
+                .transpose()?,
             generation: 0,
         })
     }
@@ -223,7 +225,8 @@ impl Quic {
     /// The sockets to watch, with their places; the one through which others forward has none.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = (Option<usize>, &OwnedFd)> {
         let ports = self.ports.iter().enumerate();
-        let ports = ports.filter_map(|(place, port)| Some((Some(place), port.as_ref()?.descriptor())));
+        let ports =
+            ports.filter_map(|(place, port)| Some((Some(place), port.as_ref()?.descriptor())));
         let forwarding = self.forwarding.iter();
         ports.chain(forwarding.map(|forwarding| (None, &forwarding.own)))
     }
@@ -253,7 +256,11 @@ impl Quic {
                     .is_some_and(|own| own.adopted_from.is_none() && own.local == port.local)
             };
             let own = self.ports.iter().position(is_same).unwrap_or(0);
-            for connection in self.places.iter_mut().filter_map(|it| it.connection.as_mut()) {
+            for connection in self
+                .places
+                .iter_mut()
+                .filter_map(|it| it.connection.as_mut())
+            {
                 if connection.port == place {
                     connection.port = own;
                 }
@@ -375,7 +382,9 @@ impl Quic {
         datagram: &[u8],
     ) {
         desk.cx.counters.count(Counter::QuicDatagramsReceived);
-        desk.cx.counters.add(Counter::BytesReceived, datagram.len() as u64);
+        desk.cx
+            .counters
+            .add(Counter::BytesReceived, datagram.len() as u64);
         if let Some(forwarding) = &self.forwarding {
             let id = id::settled_destination(datagram);
             let worker = id.and_then(|id| self.seat.worker_of(id));
@@ -630,7 +639,11 @@ impl Quic {
             return;
         }
         connection.filed = None;
-        if connection.transport.poll_timeout().is_some_and(|at| at <= now) {
+        if connection
+            .transport
+            .poll_timeout()
+            .is_some_and(|at| at <= now)
+        {
             connection.transport.handle_timeout(now);
             self.list(index);
         } else {
@@ -649,7 +662,8 @@ impl Quic {
             return;
         };
         if deadline <= now + NEAR {
-            self.timers.file(index, &mut connection.filed, Some(deadline));
+            self.timers
+                .file(index, &mut connection.filed, Some(deadline));
         }
     }
 

@@ -188,15 +188,16 @@ impl Engine {
             error,
         })?;
         let bound = listen_on(places, &entries, &config, shape.workers())?;
-        let quic = match bound.sockets.iter().any(|sockets| !sockets.udp.is_empty()) {
-            true => Some(quic::Shared::new(shape.workers()).map_err(|error| {
-                StartError::System {
-                    what: "preparing QUIC",
-                    error,
-                }
-            })?),
-            false => None,
-        };
+        let quic =
+            match bound.sockets.iter().any(|sockets| !sockets.udp.is_empty()) {
+                true => Some(quic::Shared::new(shape.workers()).map_err(|error| {
+                    StartError::System {
+                        what: "preparing QUIC",
+                        error,
+                    }
+                })?),
+                false => None,
+            };
         let control = if processes > 1 {
             Control::Master(Orders::default())
         } else {

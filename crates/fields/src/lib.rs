@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod dynamic_table;
+mod encoder;
 pub mod hpack;
 pub mod huffman;
 pub mod integer;
@@ -21,4 +22,5 @@ mod name;
 pub mod testing;
 
 pub use dynamic_table::{DynamicTable, Entry};
+pub use encoder::{FieldEncoder, Sensitivity};
 pub use name::{KnownName, PseudoField};

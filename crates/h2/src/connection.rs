@@ -41,14 +41,13 @@ mod send;
 
 use ajay_fields::hpack::{Decoder, Encoder, Scratch};
 use ajay_http::{FieldSection, RequestHead};
+use ajay_mux::{EarlyPriorities, Scheduler};
 
 use crate::{
     Config, Effect, ErrorCode, StreamKey, Violation,
     budgets::{Buckets, Kind, REFUSED_STREAM_COST},
     flow::{ReceiveWindow, SendWindow, Tuner, WINDOW_INITIAL},
     frame,
-    priority::EarlyPriorities,
-    scheduler::Scheduler,
     settings::{self, PeerSettings},
     stream::Receive as StreamReceive,
     streams::{Ending, Streams},

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use ajay_http::StatusCode;
+use ajay_mux::{Fault, response::HeadFault};
 
 /// An error code (RFC 9113 §7). Codes that nobody has registered are kept as they came.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
@@ -375,6 +376,13 @@ impl fmt::Display for Violation {
 
 impl std::error::Error for Violation {}
 
+impl From<Fault> for Violation {
+    #[inline]
+    fn from(fault: Fault) -> Self {
+        ajay_mux::fault_to!(Violation, fault)
+    }
+}
+
 /// A command that does not fit the stream's state or the message: a bug of the caller, never caused
 /// by the peer's bytes. Nothing was written then.
 #[non_exhaustive]
@@ -421,6 +429,16 @@ impl fmt::Display for Misuse {
 }
 
 impl std::error::Error for Misuse {}
+
+impl From<HeadFault> for Misuse {
+    fn from(fault: HeadFault) -> Self {
+        match fault {
+            HeadFault::TransferEncodingSet => Self::TransferEncodingSet,
+            HeadFault::InformationalAsFinal => Self::InformationalAsFinal,
+            HeadFault::ContentLengthMismatch => Self::ContentLengthMismatch,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -19,16 +19,13 @@ mod error;
 mod flow;
 mod frame;
 mod preface;
-mod priority;
-mod request;
-mod response;
-mod scheduler;
 mod settings;
 mod stream;
 mod streams;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use ajay_mux::Priority;
 pub use budgets::{Budget, Budgets, TINY_DATA_BYTES_MAX};
 pub use config::Config;
 pub use connection::{
@@ -36,5 +33,4 @@ pub use connection::{
 };
 pub use error::{Effect, ErrorCode, Misuse, Violation};
 pub use preface::Preface;
-pub use priority::Priority;
 pub use streams::StreamKey;

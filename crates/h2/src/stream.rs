@@ -13,12 +13,9 @@
 //! A stream both of whose halves have ended is removed at once. One that was reset stays, and counts
 //! as a concurrent stream, until the application is done with it: its handler still costs us.
 
-use ajay_http::Method;
+use ajay_mux::{MethodClass, Priority, response::Plan};
 
-use crate::{
-    flow::{ReceiveWindow, SendWindow},
-    priority::Priority,
-};
+use crate::flow::{ReceiveWindow, SendWindow};
 
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -71,21 +68,14 @@ pub(crate) enum Send {
     Reset,
 }
 
-/// The methods whose responses have other framing (RFC 9110 §6.4.1).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum MethodClass {
-    Head,
-    Connect,
-    Other,
-}
-
-impl MethodClass {
+impl Send {
+    /// The state after the head.
     #[inline]
-    pub(crate) fn of(method: &Method) -> Self {
-        match *method {
-            Method::HEAD => Self::Head,
-            Method::CONNECT => Self::Connect,
-            _ => Self::Other,
+    pub(crate) const fn after(plan: Plan) -> Self {
+        match plan {
+            Plan::NoContent { .. } | Plan::Length(0) => Self::Finished,
+            Plan::Length(remaining) => Self::Length { remaining },
+            Plan::Unbounded => Self::Unbounded,
         }
     }
 }

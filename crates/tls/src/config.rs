@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs as provider;
-use rustls::server::{
-    ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert,
-};
+use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::{SupportedProtocolVersion, version};
@@ -204,7 +202,10 @@ struct QuietResolver(Arc<CertStore>);
 
 impl ResolvesServerCert for QuietResolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.select(hello.server_name(), hello.signature_schemes()))
+        Some(
+            self.0
+                .select(hello.server_name(), hello.signature_schemes()),
+        )
     }
 }
 

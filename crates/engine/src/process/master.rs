@@ -468,7 +468,9 @@ impl Master {
     fn serve_udp_elsewhere(&mut self, process: usize) {
         let place = &self.places[process];
         let is_reading = place.child.as_ref().is_some_and(|child| !child.is_replaced);
-        let other = place.served_by.and_then(|by| self.places[by].child.as_ref());
+        let other = place
+            .served_by
+            .and_then(|by| self.places[by].child.as_ref());
         let Some(other) = other.filter(|_| !is_reading && !place.udp_is_served) else {
             return;
         };

@@ -90,10 +90,7 @@ impl Forwarding {
 
     /// Receives a datagram: the place of its socket in the list that every worker has, and where it came
     /// from. None when there is no more.
-    pub(super) fn receive<'b>(
-        &self,
-        buffer: &'b mut [u8],
-    ) -> Option<(usize, Arrival, &'b [u8])> {
+    pub(super) fn receive<'b>(&self, buffer: &'b mut [u8]) -> Option<(usize, Arrival, &'b [u8])> {
         let (len, _) = rustix::net::recv(&self.own, &mut *buffer, RecvFlags::empty()).ok()?;
         let (header, datagram) = buffer.get(..len)?.split_first_chunk::<HEADER_LEN>()?;
         let (place, arrival) = parse(header)?;

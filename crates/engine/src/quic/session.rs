@@ -437,7 +437,9 @@ impl<'s, 'd, S: Service> Session<'s, 'd, S> {
         self.end_handshake();
         self.abandon_streams();
         self.connection.phase = Phase::Closing;
-        self.connection.clock.restart(Wait::Nothing, self.desk.cx.now);
+        self.connection
+            .clock
+            .restart(Wait::Nothing, self.desk.cx.now);
     }
 
     /// Ends the connection at the end of a drain.

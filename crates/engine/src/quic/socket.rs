@@ -205,12 +205,17 @@ impl Port {
         let contents = &bytes[..transmit.size];
         let message = quinn_udp::Transmit {
             destination: transmit.destination,
-            ecn: transmit.ecn.and_then(|ecn| quinn_udp::EcnCodepoint::from_bits(ecn as u8)),
+            ecn: transmit
+                .ecn
+                .and_then(|ecn| quinn_udp::EcnCodepoint::from_bits(ecn as u8)),
             contents,
             segment_size: transmit.segment_size,
             src_ip: transmit.src_ip,
         };
-        match self.state.try_send(UdpSockRef::from(&self.socket), &message) {
+        match self
+            .state
+            .try_send(UdpSockRef::from(&self.socket), &message)
+        {
             Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.is_full = true;

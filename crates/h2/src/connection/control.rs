@@ -255,7 +255,7 @@ impl Connection {
         let mut priority = Priority::default();
         priority.update(value);
         if id > self.last_stream {
-            self.early_priorities.set(id, priority);
+            self.early_priorities.set(id.into(), priority);
         } else if let Some(key) = self.find_open(id)
             && let Some(stream) = self.streams.get_mut(key)
         {

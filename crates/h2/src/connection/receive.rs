@@ -3,7 +3,11 @@
 use std::ops::ControlFlow;
 
 use ajay_fields::hpack::{DecodedField, HpackError};
-use ajay_http::RequestHead;
+use ajay_http::{RequestHead, Version};
+use ajay_mux::{
+    MethodClass,
+    request::{Facts, HeadSink, TrailerSink},
+};
 
 use super::{Block, Connection, DataFrame, DrainState, Event, Progress, Purpose, Receive};
 use crate::{
@@ -12,8 +16,7 @@ use crate::{
     flow::{ReceiveWindow, SendWindow},
     frame::{self, FrameHeader, HEADER_LEN, flag, kind},
     preface::CLIENT_PREFACE,
-    request::{Facts, HeadSink, TrailerSink},
-    stream::{MethodClass, Receive as StreamReceive, Send as StreamSend, Stream},
+    stream::{Receive as StreamReceive, Send as StreamSend, Stream},
     streams::Ending,
 };
 
@@ -494,11 +497,11 @@ impl Connection {
     ) -> Result<Option<Event<'static>>, Violation> {
         match block.purpose {
             Purpose::Request if self.streams.len() < config.concurrent_streams_max as usize => {
-                let mut sink = HeadSink::new(head, &config.limits);
+                let mut sink = HeadSink::new(Version::HTTP_2, head, &config.limits);
                 self.decoder
                     .decode_with(&mut self.scratch, bytes, &mut sink)
                     .map_err(block_violation)?;
-                let verdict = sink.finish();
+                let verdict = sink.finish().map_err(Violation::from);
                 let method = MethodClass::of(head.method());
                 self.open(config, block, verdict, method, out).map(Some)
             }
@@ -572,7 +575,7 @@ impl Connection {
             }
         };
         let key = self.insert(config, block.stream, receive, facts.method);
-        let early = self.early_priorities.take(block.stream);
+        let early = self.early_priorities.take(block.stream.into());
         let expect_continue = facts.expects_continue && !block.ends_stream;
         if let Some(stream) = self.streams.get_mut(key) {
             // PRIORITY_UPDATE is newer than the field, even if it arrives first (RFC 9218 §7).
@@ -622,7 +625,7 @@ impl Connection {
         self.decoder
             .decode_with(&mut self.scratch, bytes, &mut sink)
             .map_err(block_violation)?;
-        let mut verdict = sink.finish();
+        let mut verdict = sink.finish().map_err(Violation::from);
         if let Some(StreamReceive::Content {
             declared: Some(declared),
             received,

@@ -1,12 +1,12 @@
 //! Commands: responses, resets, windows, and the end of the connection.
 
 use ajay_http::{ContentSize, FieldSection, ResponseHead, SendBody, StatusCode};
+use ajay_mux::response;
 
 use super::{Connection, Drain, DrainState, Grant, control::PROBE};
 use crate::{
     ErrorCode, Misuse, StreamKey,
     frame::{self, FrameHeader, PAYLOAD_LEN_MIN_MAX, flag, kind},
-    response,
     stream::{Send, Stream},
     streams::Ending,
 };
@@ -74,7 +74,7 @@ impl Connection {
             return Err(Misuse::NoResponseDue);
         }
         let plan = response::plan(stream.method, head, content)?;
-        stream.send = plan.state();
+        stream.send = Send::after(plan);
         stream.expects_continue = false;
         let is_finished = stream.send == Send::Finished;
         let start = frame::begin_headers(out);
@@ -333,7 +333,8 @@ impl Connection {
         stream.note_blocked(now);
         if stream.can_send() {
             let priority = stream.priority;
-            self.scheduler.insert(key.slot() as u32, key.id(), priority);
+            self.scheduler
+                .insert(key.slot() as u32, key.id().into(), priority);
         } else {
             self.scheduler.remove(key.slot() as u32);
         }

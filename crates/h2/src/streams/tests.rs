@@ -1,9 +1,7 @@
 use super::*;
-use crate::{
-    flow::{ReceiveWindow, SendWindow},
-    priority::Priority,
-    stream::MethodClass,
-};
+use ajay_mux::{MethodClass, Priority};
+
+use crate::flow::{ReceiveWindow, SendWindow};
 
 fn stream(id: u32) -> Stream {
     Stream {

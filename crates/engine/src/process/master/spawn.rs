@@ -14,10 +14,10 @@ use tokio::net::UnixStream;
 use super::Child;
 use crate::listener::{Listener, Sockets};
 use crate::mapping::Mapping;
-use crate::quic;
-use crate::quic::socket::Udp;
 use crate::process::channel::DESCRIPTORS_MAX;
 use crate::process::{Channel, MARKER, Message};
+use crate::quic;
+use crate::quic::socket::Udp;
 use crate::tls::ticket_keys_file;
 
 /// Starts a process that serves these sockets: for each of its workers one for each address.

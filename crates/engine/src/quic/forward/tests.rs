@@ -13,9 +13,19 @@ fn datagrams_reach_the_worker_with_where_they_came_from() {
     let ways = Ways::new(3).unwrap();
     let (first, last) = (ways.of(0).unwrap(), ways.of(2).unwrap());
     let sent = [
-        (0, arrival("192.0.2.1:4433", Some("192.0.2.9"), Some(EcnCodepoint::Ce))),
+        (
+            0,
+            arrival("192.0.2.1:4433", Some("192.0.2.9"), Some(EcnCodepoint::Ce)),
+        ),
         (7, arrival("[2001:db8::1]:1", None, None)),
-        (65535, arrival("[2001:db8::1]:65535", Some("2001:db8::2"), Some(EcnCodepoint::Ect0))),
+        (
+            65535,
+            arrival(
+                "[2001:db8::1]:65535",
+                Some("2001:db8::2"),
+                Some(EcnCodepoint::Ect0),
+            ),
+        ),
     ];
     for (place, arrival) in &sent {
         assert!(first.send(2, *place, arrival, b"a datagram"));

@@ -114,7 +114,8 @@ fn the_program_follows_the_rule() {
 fn the_kernel_follows_the_rule() {
     use std::net::UdpSocket;
     let socket = |address: std::net::SocketAddr| {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).unwrap();
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).unwrap();
         socket.set_reuse_port(true).unwrap();
         socket.bind(&address.into()).unwrap();
         UdpSocket::from(socket)

@@ -39,7 +39,9 @@ impl<S: Service> Session<'_, '_, S> {
             Wait::Streams => {
                 let since = self.connection.clock.since();
                 let requests = self.connection.requests;
-                self.connection.clock.restart(Wait::Streams, self.desk.cx.now);
+                self.connection
+                    .clock
+                    .restart(Wait::Streams, self.desk.cx.now);
                 if let Some(http) = self.http() {
                     let is_quiet = std::mem::replace(&mut http.requests_seen, requests) == requests;
                     if is_quiet && http.core.is_idle() {

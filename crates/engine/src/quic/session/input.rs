@@ -119,9 +119,7 @@ impl<S: Service> Session<'_, '_, S> {
             return true;
         };
         let cx = &self.desk.cx;
-        let is_scarce = cx
-            .held
-            .is_above(cx.config.connections.buffered_bytes_max);
+        let is_scarce = cx.held.is_above(cx.config.connections.buffered_bytes_max);
         let wants = match &self.desk.slots.get(slot).feed {
             Some(feed) if is_scarce => feed.wants_more() && feed.is_empty(),
             Some(feed) => feed.wants_more(),

@@ -46,8 +46,8 @@ impl Priority {
 
 /// What PRIORITY_UPDATE said about streams that are not open yet (RFC 9218 §7.1).
 #[derive(Clone, Debug, Default)]
-pub(crate) struct EarlyPriorities {
-    streams: Vec<(u32, Priority)>,
+pub struct EarlyPriorities {
+    streams: Vec<(u64, Priority)>,
 }
 
 /// A client tells a priority before its request only if the two cross on their way; more than a few
@@ -56,7 +56,7 @@ const EARLY_MAX: usize = 16;
 
 impl EarlyPriorities {
     /// Remembers a priority; forgets the oldest if there are too many.
-    pub(crate) fn set(&mut self, stream: u32, priority: Priority) {
+    pub fn set(&mut self, stream: u64, priority: Priority) {
         self.streams.retain(|(known, _)| *known != stream);
         if self.streams.len() >= EARLY_MAX {
             self.streams.remove(0);
@@ -66,7 +66,7 @@ impl EarlyPriorities {
 
     /// The priority of a stream that is opened now. Those before it will never be.
     #[inline]
-    pub(crate) fn take(&mut self, stream: u32) -> Option<Priority> {
+    pub fn take(&mut self, stream: u64) -> Option<Priority> {
         if self.streams.is_empty() {
             return None;
         }

@@ -8,7 +8,7 @@ fn priority(urgency: u8, incremental: bool) -> Priority {
 }
 
 /// The streams of the next `count` frames, if none ever ends.
-fn frames(scheduler: &mut Scheduler, count: usize) -> Vec<u32> {
+fn frames(scheduler: &mut Scheduler, count: usize) -> Vec<u64> {
     (0..count)
         .map_while(|_| {
             let slot = scheduler.first()?;
@@ -102,7 +102,7 @@ fn any_sequence_of_steps_is_as_a_plain_list_says() {
                 let (stream, urgency) = (below(1000) as u32, below(8) as u8);
                 if plain.iter().all(|&(_, known, _)| known != stream) {
                     plain.push((slot, stream, urgency));
-                    scheduler.insert(slot, stream, priority(urgency, false));
+                    scheduler.insert(slot, stream.into(), priority(urgency, false));
                 }
             }
             _ => {

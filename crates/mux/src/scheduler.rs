@@ -10,8 +10,9 @@
 
 use crate::priority::{Priority, URGENCY_MAX};
 
+/// The streams that can send.
 #[derive(Debug, Default)]
-pub(crate) struct Scheduler {
+pub struct Scheduler {
     nodes: Vec<Node>,
     levels: [Level; URGENCY_MAX as usize + 1],
     /// A bit for each urgency that has streams.
@@ -36,7 +37,7 @@ struct List {
 struct Node {
     prev: u32,
     next: u32,
-    stream: u32,
+    stream: u64,
     /// `None` while the stream is in no list.
     place: Option<Priority>,
 }
@@ -55,13 +56,14 @@ impl Default for List {
 impl Scheduler {
     /// Whether no stream could send.
     #[inline]
-    pub(crate) const fn is_empty(&self) -> bool {
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
         self.occupied == 0
     }
 
     /// Adds the stream of a slot; does nothing if it is there.
     #[inline]
-    pub(crate) fn insert(&mut self, slot: u32, stream: u32, priority: Priority) {
+    pub fn insert(&mut self, slot: u32, stream: u64, priority: Priority) {
         while self.nodes.len() <= slot as usize {
             self.nodes.push(Node {
                 prev: NONE,
@@ -99,7 +101,7 @@ impl Scheduler {
 
     /// Takes the stream of a slot out, if it is there.
     #[inline]
-    pub(crate) fn remove(&mut self, slot: u32) {
+    pub fn remove(&mut self, slot: u32) {
         let Some(node) = self.nodes.get_mut(slot as usize) else {
             return;
         };
@@ -117,7 +119,8 @@ impl Scheduler {
 
     /// The slot of the stream that is to send next.
     #[inline]
-    pub(crate) fn first(&self) -> Option<u32> {
+    #[must_use]
+    pub fn first(&self) -> Option<u32> {
         let level = self.levels.get(self.occupied.trailing_zeros() as usize)?;
         let (sequential, incremental) = (level.sequential.head, level.incremental.head);
         let is_incremental = sequential == NONE || (level.incremental_next && incremental != NONE);
@@ -130,7 +133,7 @@ impl Scheduler {
 
     /// The stream of a slot has sent a frame: the turn passes on.
     #[inline]
-    pub(crate) fn pass_on(&mut self, slot: u32) {
+    pub fn pass_on(&mut self, slot: u32) {
         let node = *self.node(slot);
         let Some(priority) = node.place else {
             return;
@@ -144,14 +147,15 @@ impl Scheduler {
 
     /// Whether the stream of a slot is in here.
     #[inline]
-    pub(crate) fn contains(&self, slot: u32) -> bool {
+    #[must_use]
+    pub fn contains(&self, slot: u32) -> bool {
         self.nodes
             .get(slot as usize)
             .is_some_and(|node| node.place.is_some())
     }
 
     /// Gives unused memory back.
-    pub(crate) fn shrink(&mut self) {
+    pub fn shrink(&mut self) {
         if self.is_empty() {
             self.nodes = Vec::new();
         }

@@ -16,25 +16,29 @@ use ajay_http::{
     trailers,
 };
 
-use crate::{Violation, priority::Priority, stream::MethodClass};
+use crate::{Fault, MethodClass, Priority};
 
 /// What a request's head says about its stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Facts {
-    pub(crate) method: MethodClass,
-    pub(crate) content_length: Option<u64>,
-    pub(crate) expects_continue: bool,
-    pub(crate) priority: Priority,
+pub struct Facts {
+    /// How its response is framed.
+    pub method: MethodClass,
+    /// The declared length of its content.
+    pub content_length: Option<u64>,
+    /// The client waits for 100 (Continue).
+    pub expects_continue: bool,
+    /// What its `Priority` field says.
+    pub priority: Priority,
 }
 
 /// Fills a [`RequestHead`].
-pub(crate) struct HeadSink<'a> {
+pub struct HeadSink<'a> {
     head: &'a mut RequestHead,
     limits: &'a Limits,
     /// Counted as SETTINGS_MAX_HEADER_LIST_SIZE is (§6.5.2).
     bytes: usize,
     pseudo: PseudoFields,
-    violation: Option<Violation>,
+    fault: Option<Fault>,
 }
 
 /// Where the pseudo-header fields lie in the head's bytes.
@@ -51,23 +55,28 @@ struct PseudoFields {
 const METHOD_LEN_MAX: usize = 32;
 
 impl<'a> HeadSink<'a> {
-    /// A sink for the head of a new request.
-    pub(crate) fn new(head: &'a mut RequestHead, limits: &'a Limits) -> Self {
+    /// A sink for the head of a new request of this version.
+    #[inline]
+    pub fn new(version: Version, head: &'a mut RequestHead, limits: &'a Limits) -> Self {
         head.clear();
-        head.set_version(Version::HTTP_2);
+        head.set_version(version);
         Self {
             head,
             limits,
             bytes: 0,
             pseudo: PseudoFields::default(),
-            violation: None,
+            fault: None,
         }
     }
 
     /// The verdict, after the whole block.
-    pub(crate) fn finish(mut self) -> Result<Facts, Violation> {
-        if let Some(violation) = self.violation {
-            return Err(violation);
+    ///
+    /// # Errors
+    /// The first rule that the request breaks.
+    #[inline]
+    pub fn finish(mut self) -> Result<Facts, Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
         }
         self.check_control_data()?;
         let fields = self.head.fields();
@@ -78,10 +87,10 @@ impl<'a> HeadSink<'a> {
         let content_length = content_length(fields)?;
         let method = MethodClass::of(self.head.method());
         if content_length.is_some() && method == MethodClass::Connect {
-            return Err(Violation::ContentLengthInvalid);
+            return Err(Fault::ContentLengthInvalid);
         }
         if content_length.is_some_and(|length| length > 0) && *self.head.method() == Method::TRACE {
-            return Err(Violation::ContentForbidden);
+            return Err(Fault::ContentForbidden);
         }
         let expects_continue = expects_continue(fields)?;
         if fields.contains(KnownField::Cookie) && fields.count(KnownField::Cookie) > 1 {
@@ -89,7 +98,7 @@ impl<'a> HeadSink<'a> {
             self.head.fields_mut().join(KnownField::Cookie, b"; ");
         }
         if content_length.is_some_and(|length| length > self.limits.content_bytes_max) {
-            return Err(Violation::ContentTooLarge);
+            return Err(Fault::ContentTooLarge);
         }
         Ok(Facts {
             method,
@@ -100,10 +109,10 @@ impl<'a> HeadSink<'a> {
     }
 
     #[inline]
-    fn take(&mut self, field: &DecodedField<'_>) -> Result<(), Violation> {
+    fn take(&mut self, field: &DecodedField<'_>) -> Result<(), Fault> {
         self.bytes += field.size();
         if self.bytes > self.limits.head_bytes_max as usize {
-            return Err(Violation::HeadTooLarge);
+            return Err(Fault::HeadTooLarge);
         }
         match field.known {
             Some(KnownName::Pseudo(pseudo)) => self.take_pseudo(pseudo, field),
@@ -115,7 +124,7 @@ impl<'a> HeadSink<'a> {
                 check_line(known, field)?;
                 let fields = self.head.fields_mut();
                 if fields.len() >= usize::from(self.limits.field_lines_max) {
-                    return Err(Violation::TooManyFieldLines);
+                    return Err(Fault::TooManyFieldLines);
                 }
                 push_line(fields, known, field);
                 Ok(())
@@ -124,28 +133,24 @@ impl<'a> HeadSink<'a> {
     }
 
     #[inline]
-    fn take_pseudo(
-        &mut self,
-        pseudo: PseudoField,
-        field: &DecodedField<'_>,
-    ) -> Result<(), Violation> {
+    fn take_pseudo(&mut self, pseudo: PseudoField, field: &DecodedField<'_>) -> Result<(), Fault> {
         if !self.head.fields().is_empty() {
-            return Err(Violation::PseudoFieldMisplaced);
+            return Err(Fault::PseudoFieldMisplaced);
         }
         let place = match pseudo {
             PseudoField::Method => return self.take_method(field.value),
             PseudoField::Path if field.value.len() > self.limits.target_bytes_max as usize => {
-                return Err(Violation::PathTooLong);
+                return Err(Fault::PathTooLong);
             }
             PseudoField::Path => &mut self.pseudo.path,
             PseudoField::Authority => &mut self.pseudo.authority,
             PseudoField::Scheme => &mut self.pseudo.scheme,
             PseudoField::Protocol | PseudoField::Status => {
-                return Err(Violation::PseudoFieldUnknown);
+                return Err(Fault::PseudoFieldUnknown);
             }
         };
         if place.is_some() {
-            return Err(Violation::PseudoFieldRepeated);
+            return Err(Fault::PseudoFieldRepeated);
         }
         *place = Some(Span {
             start: self.head.fields_mut().push_bytes(field.value),
@@ -155,26 +160,26 @@ impl<'a> HeadSink<'a> {
     }
 
     #[inline]
-    fn take_method(&mut self, value: &[u8]) -> Result<(), Violation> {
+    fn take_method(&mut self, value: &[u8]) -> Result<(), Fault> {
         if self.pseudo.has_method {
-            return Err(Violation::PseudoFieldRepeated);
+            return Err(Fault::PseudoFieldRepeated);
         }
         self.pseudo.has_method = true;
         // A cleared head has GET already.
         if value != b"GET" {
             if value.len() > METHOD_LEN_MAX && class::is_token(value) {
-                return Err(Violation::MethodTooLong);
+                return Err(Fault::MethodTooLong);
             }
-            let method = Method::from_bytes(value).map_err(|_| Violation::MethodInvalid)?;
+            let method = Method::from_bytes(value).map_err(|_| Fault::MethodInvalid)?;
             self.head.set_method(method);
         }
         Ok(())
     }
 
     /// Checks the pseudo-header fields together (§8.3.1, §8.5), and sets the target.
-    fn check_control_data(&mut self) -> Result<(), Violation> {
+    fn check_control_data(&mut self) -> Result<(), Fault> {
         if !self.pseudo.has_method {
-            return Err(Violation::MethodMissing);
+            return Err(Fault::MethodMissing);
         }
         let (fields, pseudo) = (self.head.fields(), &self.pseudo);
         let text = |span: Option<Span>| span.map(|span| span.of(fields.bytes()));
@@ -182,15 +187,15 @@ impl<'a> HeadSink<'a> {
         let parts = if *self.head.method() == Method::CONNECT {
             connect_target(pseudo, authority.and_then(|(_, authority)| authority))?
         } else {
-            let scheme = text(pseudo.scheme).ok_or(Violation::SchemeMissing)?;
+            let scheme = text(pseudo.scheme).ok_or(Fault::SchemeMissing)?;
             if !is_scheme(scheme) {
-                return Err(Violation::SchemeInvalid);
+                return Err(Fault::SchemeInvalid);
             }
-            let span = pseudo.path.ok_or(Violation::PathMissing)?;
+            let span = pseudo.path.ok_or(Fault::PathMissing)?;
             let path = span.of(fields.bytes());
             let parts = path_target(path, span, self.head.method())?;
             if authority.is_some_and(|(_, authority)| authority.is_none_or(|it| it.host_is_empty)) {
-                return Err(Violation::AuthorityInvalid);
+                return Err(Fault::AuthorityInvalid);
             }
             TargetParts {
                 authority: pseudo.authority,
@@ -209,8 +214,8 @@ impl FieldSink for HeadSink<'_> {
     fn field(&mut self, field: DecodedField<'_>) -> ControlFlow<()> {
         match self.take(&field) {
             Ok(()) => ControlFlow::Continue(()),
-            Err(violation) => {
-                self.violation = Some(violation);
+            Err(fault) => {
+                self.fault = Some(fault);
                 ControlFlow::Break(())
             }
         }
@@ -218,48 +223,52 @@ impl FieldSink for HeadSink<'_> {
 }
 
 /// Fills a trailer section.
-pub(crate) struct TrailerSink<'a> {
+pub struct TrailerSink<'a> {
     fields: &'a mut FieldSection,
     limits: &'a Limits,
     bytes: usize,
-    violation: Option<Violation>,
+    fault: Option<Fault>,
 }
 
 impl<'a> TrailerSink<'a> {
-    pub(crate) fn new(fields: &'a mut FieldSection, limits: &'a Limits) -> Self {
+    /// A sink for the trailer section of a request.
+    pub fn new(fields: &'a mut FieldSection, limits: &'a Limits) -> Self {
         fields.clear();
         Self {
             fields,
             limits,
             bytes: 0,
-            violation: None,
+            fault: None,
         }
     }
 
     /// The verdict, after the whole block. Fields that may not be in a trailer section are dropped.
-    pub(crate) fn finish(self) -> Result<(), Violation> {
-        if let Some(violation) = self.violation {
-            return Err(violation);
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn finish(self) -> Result<(), Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
         }
         if self.fields.contains_any(trailers::REFUSED) {
-            return Err(Violation::TrailerFieldForbidden);
+            return Err(Fault::TrailerFieldForbidden);
         }
         self.fields
             .retain(|known, _| !known.is_some_and(trailers::is_ignored));
         Ok(())
     }
 
-    fn take(&mut self, field: &DecodedField<'_>) -> Result<(), Violation> {
+    fn take(&mut self, field: &DecodedField<'_>) -> Result<(), Fault> {
         self.bytes += field.size();
         if self.bytes > self.limits.trailer_bytes_max as usize
             || self.fields.len() >= usize::from(self.limits.trailer_lines_max)
         {
-            return Err(Violation::TrailersTooLarge);
+            return Err(Fault::TrailersTooLarge);
         }
         let known = match field.known {
-            Some(KnownName::Pseudo(_)) => return Err(Violation::TrailerPseudoField),
+            Some(KnownName::Pseudo(_)) => return Err(Fault::TrailerPseudoField),
             Some(KnownName::Field(known)) => Some(known),
-            None if field.name.first() == Some(&b':') => return Err(Violation::TrailerPseudoField),
+            None if field.name.first() == Some(&b':') => return Err(Fault::TrailerPseudoField),
             None => None,
         };
         check_line(known, field)?;
@@ -272,8 +281,8 @@ impl FieldSink for TrailerSink<'_> {
     fn field(&mut self, field: DecodedField<'_>) -> ControlFlow<()> {
         match self.take(&field) {
             Ok(()) => ControlFlow::Continue(()),
-            Err(violation) => {
-                self.violation = Some(violation);
+            Err(fault) => {
+                self.fault = Some(fault);
                 ControlFlow::Break(())
             }
         }
@@ -282,15 +291,15 @@ impl FieldSink for TrailerSink<'_> {
 
 /// The rules on a single field line (§8.2).
 #[inline]
-fn check_line(known: Option<KnownField>, field: &DecodedField<'_>) -> Result<(), Violation> {
+fn check_line(known: Option<KnownField>, field: &DecodedField<'_>) -> Result<(), Fault> {
     if !field.is_name_valid {
         return Err(refuse_name(field.name));
     }
     if !field.is_value_valid {
-        return Err(Violation::FieldValueInvalid);
+        return Err(Fault::FieldValueInvalid);
     }
     if let ([b' ' | b'\t', ..], _) | (_, [.., b' ' | b'\t']) = (field.value, field.value) {
-        return Err(Violation::FieldValueWhitespace);
+        return Err(Fault::FieldValueWhitespace);
     }
     match known {
         Some(
@@ -299,25 +308,25 @@ fn check_line(known: Option<KnownField>, field: &DecodedField<'_>) -> Result<(),
             | KnownField::ProxyConnection
             | KnownField::TransferEncoding
             | KnownField::Upgrade,
-        ) => Err(Violation::ConnectionFieldPresent),
+        ) => Err(Fault::ConnectionFieldPresent),
         Some(KnownField::Te) if !field.value.eq_ignore_ascii_case(b"trailers") => {
-            Err(Violation::TeInvalid)
+            Err(Fault::TeInvalid)
         }
         None if matches!(field.name, b"content_length" | b"transfer_encoding") => {
-            Err(Violation::FieldNameLookalike)
+            Err(Fault::FieldNameLookalike)
         }
         _ => Ok(()),
     }
 }
 
 #[cold]
-fn refuse_name(name: &[u8]) -> Violation {
+fn refuse_name(name: &[u8]) -> Fault {
     if name.first() == Some(&b':') {
-        Violation::PseudoFieldUnknown
+        Fault::PseudoFieldUnknown
     } else if class::is_token(name) {
-        Violation::FieldNameUppercase
+        Fault::FieldNameUppercase
     } else {
-        Violation::FieldNameInvalid
+        Fault::FieldNameInvalid
     }
 }
 
@@ -337,7 +346,7 @@ fn push_line(fields: &mut FieldSection, known: Option<KnownField>, field: &Decod
 fn connect_target(
     pseudo: &PseudoFields,
     authority: Option<Authority>,
-) -> Result<TargetParts, Violation> {
+) -> Result<TargetParts, Fault> {
     let has_port = matches!(
         authority,
         Some(Authority {
@@ -346,7 +355,7 @@ fn connect_target(
         })
     );
     if pseudo.scheme.is_some() || pseudo.path.is_some() || !has_port {
-        return Err(Violation::ConnectInvalid);
+        return Err(Fault::ConnectInvalid);
     }
     Ok(TargetParts {
         form: TargetForm::Authority,
@@ -358,10 +367,10 @@ fn connect_target(
 
 /// `:path`: an absolute path with an optional query, or `*` for OPTIONS (§8.3.1).
 #[inline]
-fn path_target(path: &[u8], span: Span, method: &Method) -> Result<TargetParts, Violation> {
+fn path_target(path: &[u8], span: Span, method: &Method) -> Result<TargetParts, Fault> {
     match path {
         [b'/', ..] => {
-            let query = target::check_path_and_query(path).map_err(|_| Violation::PathInvalid)?;
+            let query = target::check_path_and_query(path).map_err(|_| Fault::PathInvalid)?;
             let path_len = query.map_or(span.len, |query| query as u32 - 1);
             Ok(TargetParts {
                 form: TargetForm::Origin,
@@ -383,8 +392,8 @@ fn path_target(path: &[u8], span: Span, method: &Method) -> Result<TargetParts, 
             path: span,
             ..TargetParts::default()
         }),
-        [] => Err(Violation::PathEmpty),
-        _ => Err(Violation::PathInvalid),
+        [] => Err(Fault::PathEmpty),
+        _ => Err(Fault::PathInvalid),
     }
 }
 
@@ -400,27 +409,27 @@ fn is_scheme(text: &[u8]) -> bool {
 
 /// `Host` may stand in for `:authority`, and must not differ from it (§8.3.1).
 #[inline]
-fn check_host(fields: &FieldSection, authority: Option<&[u8]>) -> Result<(), Violation> {
+fn check_host(fields: &FieldSection, authority: Option<&[u8]>) -> Result<(), Fault> {
     if !fields.contains(KnownField::Host) {
         return match authority {
             Some(_) => Ok(()),
-            None => Err(Violation::AuthorityMissing),
+            None => Err(Fault::AuthorityMissing),
         };
     }
     let mut hosts = fields.get_all(KnownField::Host);
     let host = hosts.next().unwrap_or_default();
     let is_valid = target::authority(host).is_some_and(|authority| !authority.host_is_empty);
     if !is_valid || hosts.next().is_some() {
-        return Err(Violation::HostInvalid);
+        return Err(Fault::HostInvalid);
     }
     match authority {
-        Some(authority) if !authority.eq_ignore_ascii_case(host) => Err(Violation::HostDiffers),
+        Some(authority) if !authority.eq_ignore_ascii_case(host) => Err(Fault::HostDiffers),
         _ => Ok(()),
     }
 }
 
 #[inline]
-fn content_length(fields: &FieldSection) -> Result<Option<u64>, Violation> {
+fn content_length(fields: &FieldSection) -> Result<Option<u64>, Fault> {
     if !fields.contains(KnownField::ContentLength) {
         return Ok(None);
     }
@@ -428,7 +437,7 @@ fn content_length(fields: &FieldSection) -> Result<Option<u64>, Violation> {
     let length = values.next().and_then(parse_content_length);
     match (length, values.next()) {
         (Some(length), None) => Ok(Some(length)),
-        _ => Err(Violation::ContentLengthInvalid),
+        _ => Err(Fault::ContentLengthInvalid),
     }
 }
 
@@ -444,7 +453,7 @@ pub(crate) fn parse_content_length(value: &[u8]) -> Option<u64> {
 }
 
 #[inline]
-fn expects_continue(fields: &FieldSection) -> Result<bool, Violation> {
+fn expects_continue(fields: &FieldSection) -> Result<bool, Fault> {
     let mut expects = false;
     if fields.contains(KnownField::Expect) {
         for member in fields
@@ -452,7 +461,7 @@ fn expects_continue(fields: &FieldSection) -> Result<bool, Violation> {
             .flat_map(class::list_elements)
         {
             if !member.eq_ignore_ascii_case(b"100-continue") {
-                return Err(Violation::ExpectationUnknown);
+                return Err(Fault::ExpectationUnknown);
             }
             expects = true;
         }

@@ -1,19 +1,18 @@
 //! Response heads as field blocks (RFC 9113 §8.3.2), and how much content follows them.
 
-use ajay_fields::hpack::{Encoder, Sensitivity};
+use ajay_fields::{FieldEncoder, Sensitivity};
 use ajay_http::{ContentSize, FieldSection, KnownField, ResponseHead, StatusCode, trailers};
 
-use crate::{
-    Misuse,
-    request::parse_content_length,
-    stream::{MethodClass, Send},
-};
+use crate::{MethodClass, request::parse_content_length};
 
 /// What follows a response's head.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Plan {
+pub enum Plan {
     /// No content; a length may be told nevertheless (HEAD, 304, 205).
-    NoContent { length: Option<u64> },
+    NoContent {
+        /// That length.
+        length: Option<u64>,
+    },
     /// So many bytes.
     Length(u64),
     /// Content up to the end of the stream.
@@ -23,39 +22,44 @@ pub(crate) enum Plan {
 impl Plan {
     /// The value of `Content-Length`.
     #[inline]
-    pub(crate) const fn length(self) -> Option<u64> {
+    #[must_use]
+    pub const fn length(self) -> Option<u64> {
         match self {
             Self::NoContent { length } => length,
             Self::Length(length) => Some(length),
             Self::Unbounded => None,
         }
     }
+}
 
-    /// The state of the sending half after the head.
-    #[inline]
-    pub(crate) const fn state(self) -> Send {
-        match self {
-            Self::NoContent { .. } | Self::Length(0) => Send::Finished,
-            Self::Length(remaining) => Send::Length { remaining },
-            Self::Unbounded => Send::Unbounded,
-        }
-    }
+/// Why a response's head cannot be sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HeadFault {
+    /// It has `Transfer-Encoding`, which there is not (RFC 9113 §8.2.2, RFC 9114 §4.2).
+    TransferEncodingSet,
+    /// An informational status code where a final one is due.
+    InformationalAsFinal,
+    /// Its `Content-Length` is no number, repeated, or differs from the content's size.
+    ContentLengthMismatch,
 }
 
 /// Decides what follows a response's head (RFC 9110 §6.4.1, §8.6).
+///
+/// # Errors
+/// The head contradicts itself or the content.
 #[inline]
-pub(crate) fn plan(
+pub fn plan(
     method: MethodClass,
     head: &ResponseHead<'_>,
     content: ContentSize,
-) -> Result<Plan, Misuse> {
+) -> Result<Plan, HeadFault> {
     if head.fields.contains(KnownField::TransferEncoding) {
-        return Err(Misuse::TransferEncodingSet);
+        return Err(HeadFault::TransferEncodingSet);
     }
     let declared = declared_length(head.fields)?;
     let no_content = |length| Ok(Plan::NoContent { length });
     match (head.status.as_u16(), method) {
-        (100..200, _) => Err(Misuse::InformationalAsFinal),
+        (100..200, _) => Err(HeadFault::InformationalAsFinal),
         // What follows is the tunnel (RFC 9113 §8.5).
         (200..300, MethodClass::Connect) => Ok(Plan::Unbounded),
         (204, _) => no_content(None),
@@ -76,7 +80,7 @@ pub(crate) fn plan(
                 }
             };
             if declared.is_some_and(|length| length != size) {
-                return Err(Misuse::ContentLengthMismatch);
+                return Err(HeadFault::ContentLengthMismatch);
             }
             Ok(Plan::Length(size))
         }
@@ -85,7 +89,7 @@ pub(crate) fn plan(
 
 /// The application's own `Content-Length`.
 #[inline]
-fn declared_length(fields: &FieldSection) -> Result<Option<u64>, Misuse> {
+fn declared_length(fields: &FieldSection) -> Result<Option<u64>, HeadFault> {
     if !fields.contains(KnownField::ContentLength) {
         return Ok(None);
     }
@@ -93,14 +97,14 @@ fn declared_length(fields: &FieldSection) -> Result<Option<u64>, Misuse> {
     let length = values.next().and_then(parse_content_length);
     match (length, values.next()) {
         (Some(length), None) => Ok(Some(length)),
-        _ => Err(Misuse::ContentLengthMismatch),
+        _ => Err(HeadFault::ContentLengthMismatch),
     }
 }
 
 /// Writes the field block of a final response.
 #[inline]
-pub(crate) fn write_head(
-    encoder: &mut Encoder,
+pub fn write_head(
+    encoder: &mut impl FieldEncoder,
     head: &ResponseHead<'_>,
     length: Option<u64>,
     out: &mut Vec<u8>,
@@ -137,8 +141,8 @@ pub(crate) fn write_head(
 }
 
 /// Writes the field block of an informational response (§8.1).
-pub(crate) fn write_informational(
-    encoder: &mut Encoder,
+pub fn write_informational(
+    encoder: &mut impl FieldEncoder,
     status: StatusCode,
     fields: &FieldSection,
     out: &mut Vec<u8>,
@@ -149,14 +153,15 @@ pub(crate) fn write_informational(
 }
 
 /// Writes the field block of a trailer section.
-pub(crate) fn write_trailers(encoder: &mut Encoder, fields: &FieldSection, out: &mut Vec<u8>) {
+pub fn write_trailers(encoder: &mut impl FieldEncoder, fields: &FieldSection, out: &mut Vec<u8>) {
     encoder.begin(out);
     let is_left_out = |field| is_not_sent(field) || trailers::is_ignored(field);
     write_fields(encoder, fields, is_left_out, out);
 }
 
 /// Whether anything of a trailer section is to be sent.
-pub(crate) fn has_trailers(fields: &FieldSection) -> bool {
+#[must_use]
+pub fn has_trailers(fields: &FieldSection) -> bool {
     let mut lines = fields.iter();
     while let Some((known, _, _)) = lines.next_with_known() {
         if known.is_none_or(|field| !is_not_sent(field) && !trailers::is_ignored(field)) {
@@ -166,7 +171,7 @@ pub(crate) fn has_trailers(fields: &FieldSection) -> bool {
     false
 }
 
-/// Fields that HTTP/2 does not have (§8.2.2), and the length, which we write.
+/// Fields that these protocols do not have (§8.2.2), and the length, which we write.
 const fn is_not_sent(field: KnownField) -> bool {
     matches!(
         field,
@@ -180,7 +185,7 @@ const fn is_not_sent(field: KnownField) -> bool {
 }
 
 fn write_fields(
-    encoder: &mut Encoder,
+    encoder: &mut impl FieldEncoder,
     fields: &FieldSection,
     is_left_out: impl Fn(KnownField) -> bool,
     out: &mut Vec<u8>,
@@ -199,7 +204,7 @@ fn write_fields(
 }
 
 /// Writes a line whose name is as the application wrote it: names are in lower case here (§8.2).
-fn write_unknown(encoder: &mut Encoder, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+fn write_unknown(encoder: &mut impl FieldEncoder, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     let mut line = |name: &[u8]| encoder.field(None, name, value, Sensitivity::Public, out);
     let mut lower = [0; USUAL_NAME_LEN];
     if !name.iter().any(u8::is_ascii_uppercase) {
