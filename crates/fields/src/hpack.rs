@@ -9,7 +9,8 @@ mod error;
 mod static_table;
 
 pub use crate::encoder::Sensitivity;
-pub use decoder::{DecodedField, Decoder, FieldSink, Scratch};
+pub use crate::field_line::{DecodedField, FieldSink, Scratch};
+pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use error::HpackError;
 

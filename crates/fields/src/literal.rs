@@ -1,0 +1,81 @@
+//! String literals.
+
+use std::ops::Range;
+
+use ajay_http::class;
+
+use crate::{
+    huffman::{self, HuffmanError},
+    integer::{self, IntegerError},
+};
+
+/// A string literal.
+pub(crate) enum Text<'a> {
+    /// As it stands in the block.
+    Plain(&'a [u8]),
+    /// Where it was decoded to in the scratch buffer.
+    Decoded {
+        range: Range<usize>,
+        is_field_value: bool,
+    },
+}
+
+impl<'a> Text<'a> {
+    /// How much of the scratch buffer is taken up.
+    pub(crate) fn scratch_end(&self) -> usize {
+        match self {
+            Self::Plain(_) => 0,
+            Self::Decoded { range, .. } => range.end,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn bytes<'b>(&self, scratch: &'b [u8]) -> &'b [u8]
+    where
+        'a: 'b,
+    {
+        match self {
+            Self::Plain(bytes) => bytes,
+            Self::Decoded { range, .. } => scratch.get(range.clone()).unwrap_or_default(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_field_value(&self) -> bool {
+        match self {
+            Self::Plain(bytes) => class::is_field_value(bytes),
+            Self::Decoded { is_field_value, .. } => *is_field_value,
+        }
+    }
+}
+
+/// Reads a string literal (RFC 7541 §5.2, RFC 9204 §4.1.2): the bit above the length's `prefix_bits` says
+/// whether it is Huffman-encoded, and then it is decoded to the scratch buffer from `scratch_start` on.
+///
+/// # Errors
+/// It is truncated, or not well encoded.
+#[inline]
+pub(crate) fn string<'a, E: From<IntegerError> + From<HuffmanError>>(
+    input: &'a [u8],
+    prefix_bits: u32,
+    scratch: &mut Vec<u8>,
+    scratch_start: usize,
+) -> Result<(Text<'a>, &'a [u8]), E> {
+    let is_huffman = input
+        .first()
+        .is_some_and(|first| first & (1 << prefix_bits) != 0);
+    let (len, rest) = integer::decode(input, prefix_bits)?;
+    let (text, rest) = usize::try_from(len)
+        .ok()
+        .and_then(|len| rest.split_at_checked(len))
+        .ok_or(IntegerError::Truncated)?;
+    if !is_huffman {
+        return Ok((Text::Plain(text), rest));
+    }
+    let decoded = huffman::decode(text, scratch, scratch_start)?;
+    let text = Text::Decoded {
+        range: scratch_start..decoded.end,
+        is_field_value: decoded.is_field_value,
+    };
+    Ok((text, rest))
+}
