@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ajayserver::tls::Versions;
 use ajayserver::{Builder, Tls};
 use clap::{Parser, Subcommand};
 
@@ -70,6 +71,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "tls_cert")]
     #[arg(num_args = 0..=1, default_missing_value = DEVELOPMENT_CERTIFICATE)]
     tls_self_signed: Option<PathBuf>,
+
+    /// HTTP/3 too wherever there is TLS: on the UDP port of the same number
+    #[arg(long)]
+    http3: bool,
 
     /// Sends clients of `--listen` on to HTTPS at this port [default, without N: 443]
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "443")]
@@ -271,14 +276,18 @@ limits! {
 impl Args {
     /// What the addresses with TLS need, if there is a certificate.
     pub(crate) fn tls(&self) -> Option<Tls> {
-        match (&self.tls_cert, &self.tls_key, &self.tls_self_signed) {
-            (Some(certificate), Some(key), _) => Some(Tls::files(certificate, key)),
+        let tls = match (&self.tls_cert, &self.tls_key, &self.tls_self_signed) {
+            (Some(certificate), Some(key), _) => Tls::files(certificate, key),
             (_, _, Some(directory)) => {
                 let names = ["localhost", "127.0.0.1", "::1"];
-                Some(Tls::self_signed(directory, names))
+                Tls::self_signed(directory, names)
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        Some(match self.http3 {
+            true => tls.versions(Versions::ALL),
+            false => tls,
+        })
     }
 
     /// A builder with everything but the addresses.

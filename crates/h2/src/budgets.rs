@@ -7,16 +7,9 @@
 //! A request that is answered is no abuse, however fast it comes: its cost is what we are for, and
 //! SETTINGS_MAX_CONCURRENT_STREAMS paces it.
 
-use crate::Violation;
+use ajay_mux::{Bucket, Budget};
 
-/// So much at once, and so much more every second.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Budget {
-    /// How many at once.
-    pub burst: u32,
-    /// How many more every second.
-    pub per_second: u32,
-}
+use crate::Violation;
 
 /// The budgets of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,27 +41,27 @@ pub struct Budgets {
 impl Budgets {
     /// 200: leaving a page cancels its 100 streams, and going back and forth does it twice. A reset
     /// request has cost us a handler.
-    pub const RESETS: Budget = budget(200, 50);
+    pub const RESETS: Budget = Budget::new(200, 50);
     /// 100: no client of any kind makes such mistakes often; one broken one must not be cut at once.
-    pub const PROVOKED_RESETS: Budget = budget(100, 10);
+    pub const PROVOKED_RESETS: Budget = Budget::new(100, 10);
     /// 500: a client that has not read our SETTINGS yet may open any number of streams.
-    pub const REFUSED_STREAMS: Budget = budget(500, 20);
+    pub const REFUSED_STREAMS: Budget = Budget::new(500, 20);
     /// 100: a browser with too large a cookie gets 431 for each part of a page.
-    pub const REFUSED_HEADS: Budget = budget(100, 10);
+    pub const REFUSED_HEADS: Budget = Budget::new(100, 10);
     /// 32: clients send one, some a second one when a window grows.
-    pub const SETTINGS: Budget = budget(32, 1);
+    pub const SETTINGS: Budget = Budget::new(32, 1);
     /// 100: those who measure round trips send one for each, keep-alives come every few seconds.
-    pub const PINGS: Budget = budget(100, 10);
+    pub const PINGS: Budget = Budget::new(100, 10);
     /// 1 000: a browser tells the priority of each image again when it comes into sight.
-    pub const PRIORITIES: Budget = budget(1000, 100);
+    pub const PRIORITIES: Budget = Budget::new(1000, 100);
     /// 1 000: windows for streams that are opened at once, before anything was sent.
-    pub const WINDOW_UPDATES: Budget = budget(1000, 100);
+    pub const WINDOW_UPDATES: Budget = Budget::new(1000, 100);
     /// 100: some libraries send an empty frame with each flush.
-    pub const EMPTY_FRAMES: Budget = budget(100, 10);
+    pub const EMPTY_FRAMES: Budget = Budget::new(100, 10);
     /// 10 000: streams of small messages are honest, and up to 2 000 a second cost next to nothing.
-    pub const TINY_DATA: Budget = budget(10_000, 2000);
+    pub const TINY_DATA: Budget = Budget::new(10_000, 2000);
     /// 2 000: what is under way for a stream when we reset it, a window full of small frames.
-    pub const STRAY_FRAMES: Budget = budget(2000, 200);
+    pub const STRAY_FRAMES: Budget = Budget::new(2000, 200);
 
     /// The defaults.
     #[must_use]
@@ -109,10 +102,6 @@ impl Default for Budgets {
     fn default() -> Self {
         Self::new()
     }
-}
-
-const fn budget(burst: u32, per_second: u32) -> Budget {
-    Budget { burst, per_second }
 }
 
 /// What a stream too many costs of the budget once the client has acknowledged how many it may have.
@@ -166,8 +155,7 @@ impl Kind {
 /// What is left of the budgets.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Buckets {
-    /// For each kind, when its bucket will be full again, in microseconds.
-    full_at: [u64; Kind::COUNT],
+    buckets: [Bucket; Kind::COUNT],
     window_updates_saved: u32,
 }
 
@@ -183,18 +171,14 @@ impl Buckets {
             self.window_updates_saved -= 1;
             return Ok(());
         }
-        let Some(full_at) = self.full_at.get_mut(kind as usize) else {
+        let Some(bucket) = self.buckets.get_mut(kind as usize) else {
             return Ok(());
         };
-        let budget = budgets.of(kind);
-        let interval = 1_000_000 / u64::from(budget.per_second.max(1));
-        let now = now.saturating_mul(1000);
-        let next = now.max(*full_at).saturating_add(interval);
-        if next - now > interval * u64::from(budget.burst) {
-            return Err(kind.violation());
+        if bucket.spend(budgets.of(kind), now) {
+            Ok(())
+        } else {
+            Err(kind.violation())
         }
-        *full_at = next;
-        Ok(())
     }
 
     /// A DATA frame was sent: the peer may answer it.

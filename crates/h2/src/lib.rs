@@ -25,8 +25,9 @@ mod streams;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use ajay_mux::Budget;
 pub use ajay_mux::Priority;
-pub use budgets::{Budget, Budgets, TINY_DATA_BYTES_MAX};
+pub use budgets::{Budgets, TINY_DATA_BYTES_MAX};
 pub use config::Config;
 pub use connection::{
     Connection, Drain, EofEffect, Event, Grant, Reading, ResetCause, Step, UnfinishedSince,

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use ajay_http::Limits;
+
 /// QUIC (RFC 9000), the transport of HTTP/3.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -101,6 +103,28 @@ pub struct Http3Options {
     /// For how long other versions on the same port tell clients of HTTP/3 (RFC 7838), in seconds; 0 tells
     /// them nothing. Default: one day.
     pub alt_svc_max_age: u32,
+    /// How often a client may do what costs us more than the client.
+    pub budgets: ajay_h3::Budgets,
+}
+
+impl Http3Options {
+    pub(crate) fn core(&self, limits: &Limits) -> ajay_h3::Config {
+        ajay_h3::Config {
+            limits: *limits,
+            concurrent_streams_max: self.concurrent_streams_max,
+            qpack_table_bytes_max: self.qpack_table_bytes_max,
+            qpack_blocked_streams_max: self.qpack_blocked_streams_max,
+            budgets: self.budgets,
+        }
+    }
+
+    /// The same for connections that may have no more streams than they have.
+    pub(crate) fn crowded_core(&self, limits: &Limits) -> ajay_h3::Config {
+        ajay_h3::Config {
+            concurrent_streams_max: 0,
+            ..self.core(limits)
+        }
+    }
 }
 
 impl Default for Http3Options {
@@ -110,6 +134,7 @@ impl Default for Http3Options {
             qpack_table_bytes_max: 0,
             qpack_blocked_streams_max: 0,
             alt_svc_max_age: 86_400,
+            budgets: ajay_h3::Budgets::new(),
         }
     }
 }

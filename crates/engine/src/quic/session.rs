@@ -76,6 +76,9 @@ pub(crate) struct Http3 {
     streams: Vec<Option<Stream>>,
     /// Streams that may have something to read.
     readable: Vec<StreamId>,
+    /// What came after field sections that wait for others, and whether the stream ends with it. There are no
+    /// more than may be blocked.
+    held: Vec<(StreamId, Bytes, bool)>,
     /// Our unidirectional streams, once they are open.
     ours: [Option<StreamId>; 3],
     /// Exchanges whose wakers were used, and that were not looked at since.
@@ -156,6 +159,7 @@ impl Http3 {
             core,
             streams: Vec::new(),
             readable: Vec::new(),
+            held: Vec::new(),
             ours: [None; 3],
             woken: Vec::new(),
             output_bytes: 0,

@@ -54,9 +54,15 @@ impl<S: Service> Session<'_, '_, S> {
                 return;
             };
             if let Some(stream) = http.core.poll_unblocked() {
-                self.use_bytes(stream_id(stream), &Bytes::new(), false);
+                let stream = stream_id(stream);
+                let held = http.held.iter().position(|(id, ..)| *id == stream);
+                let (_, bytes, is_end) = match held {
+                    Some(at) => http.held.swap_remove(at),
+                    None => (stream, Bytes::new(), false),
+                };
+                self.use_bytes(stream, bytes, is_end);
                 if let Some(http) = self.http() {
-                    http.is_readable(stream_id(stream));
+                    http.is_readable(stream);
                 }
                 continue;
             }
@@ -84,7 +90,7 @@ impl<S: Service> Session<'_, '_, S> {
         }
         match self.read(stream) {
             Read::Bytes(bytes, is_end) => {
-                self.use_bytes(stream, &bytes, is_end);
+                self.use_bytes(stream, bytes, is_end);
                 !is_end
             }
             Read::Reset(code) => {
@@ -157,7 +163,7 @@ impl<S: Service> Session<'_, '_, S> {
     }
 
     /// Feeds the core and does what it says.
-    fn use_bytes(&mut self, stream: StreamId, input: &[u8], is_end: bool) {
+    fn use_bytes(&mut self, stream: StreamId, input: Bytes, is_end: bool) {
         let mut used = 0;
         let mut opening: Option<Opening> = None;
         let mut parts = self.take_parts();
@@ -192,7 +198,11 @@ impl<S: Service> Session<'_, '_, S> {
             };
             used += step.consumed;
             match step.event {
-                Event::NeedData | Event::Blocked | Event::Closed => break,
+                Event::NeedData | Event::Closed => break,
+                Event::Blocked => {
+                    http.held.push((stream, input.slice(used..), is_end));
+                    break;
+                }
                 Event::Data { key, data } => self.gather(&mut opening, key, data),
                 Event::EndOfContent { key } => self.end_of_content(&mut opening, key),
                 Event::Request {
