@@ -21,6 +21,8 @@ mod frame;
 mod settings;
 mod stream;
 mod streams;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod unidirectional;
 mod varint;
 

@@ -7,6 +7,7 @@
 //! A stream both of whose halves have ended is removed at once. One that was reset stays, and counts as a
 //! concurrent request, until the application is done with it: its handler still costs us.
 
+use ajay_http::FieldSection;
 use ajay_mux::{MethodClass, Priority, response::Plan};
 
 use crate::frame::PartialHeader;
@@ -17,6 +18,8 @@ pub(crate) struct Stream {
     pub(crate) reading: Reading,
     pub(crate) receive: Receive,
     pub(crate) send: Send,
+    /// Once they have come, until the stream ends.
+    pub(crate) trailers: Option<Box<FieldSection>>,
     pub(crate) method: MethodClass,
     /// The client waits for 100 (Continue).
     pub(crate) expects_continue: bool,
@@ -73,7 +76,7 @@ pub(crate) enum Receive {
         declared: Option<u64>,
         received: u64,
     },
-    /// The trailer section has come; the stream's end is due.
+    /// The trailer section has come; only the stream's end is due.
     Trailers,
     /// Content is coming that nobody will read.
     Discard,
@@ -117,6 +120,7 @@ impl Stream {
             reading: Reading::BETWEEN_FRAMES,
             receive: Receive::Head,
             send: Send::Due,
+            trailers: None,
             method: MethodClass::Other,
             expects_continue: false,
             is_known: false,

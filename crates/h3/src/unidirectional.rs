@@ -1,5 +1,7 @@
 //! The unidirectional streams of a client (RFC 9114 §6.2).
 
+use std::collections::VecDeque;
+
 use crate::{frame::PartialHeader, varint};
 
 /// Stream types (§6.2, RFC 9204 §4.2).
@@ -14,7 +16,12 @@ pub(crate) mod kind {
 #[derive(Debug, Default)]
 pub(crate) struct Unidirectional {
     streams: Vec<(u64, State)>,
+    /// Those that we have stopped last: bytes of them may be under way.
+    stopped: VecDeque<u64>,
 }
+
+/// As many as may be under way at once, in practice.
+const STOPPED_MAX: usize = 16;
 
 /// How far one is read.
 #[derive(Debug)]
@@ -84,6 +91,20 @@ impl Unidirectional {
     /// Whether there is a stream of which this is true.
     pub(crate) fn any(&self, is_it: impl Fn(&State) -> bool) -> bool {
         self.streams.iter().any(|(_, state)| is_it(state))
+    }
+
+    /// Nobody wants what still comes on a stream.
+    pub(crate) fn stop(&mut self, id: u64) {
+        self.remove(id);
+        if self.stopped.len() >= STOPPED_MAX {
+            self.stopped.pop_front();
+        }
+        self.stopped.push_back(id);
+    }
+
+    /// Whether that is so.
+    pub(crate) fn is_stopped(&self, id: u64) -> bool {
+        self.stopped.contains(&id)
     }
 
     /// A stream is over.

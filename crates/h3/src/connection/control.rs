@@ -29,6 +29,9 @@ impl Connection {
         input: &'i [u8],
         fin: bool,
     ) -> Result<Progress<'i>, Violation> {
+        if self.unidirectional.is_stopped(id) {
+            return Ok(Progress::Done);
+        }
         if input.is_empty() {
             return match fin {
                 true => self.unidirectional_ended(id).map(|()| Progress::Done),
@@ -82,7 +85,7 @@ impl Connection {
                 let code = ErrorCode::STREAM_CREATION_ERROR;
                 self.commands
                     .push_back(Command::StopSending { stream: id, code });
-                self.unidirectional.remove(id);
+                self.unidirectional.stop(id);
                 return Ok(false);
             }
         };
@@ -92,6 +95,9 @@ impl Connection {
 
     /// A unidirectional stream of the peer has ended, in whatever way.
     pub(super) fn unidirectional_ended(&mut self, id: u64) -> Result<(), Violation> {
+        if self.unidirectional.is_stopped(id) {
+            return Ok(());
+        }
         match self.unidirectional.state(id) {
             State::Control(_) | State::QpackEncoder | State::QpackDecoder => {
                 Err(Violation::CriticalStreamClosed)

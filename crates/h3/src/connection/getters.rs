@@ -132,7 +132,10 @@ impl Connection {
     #[must_use]
     pub fn is_receiving(&self, key: StreamKey) -> bool {
         self.streams.get(key).is_some_and(|stream| {
-            matches!(stream.receive, Receive::Content { .. } | Receive::Discard)
+            matches!(
+                stream.receive,
+                Receive::Content { .. } | Receive::Trailers | Receive::Discard
+            )
         })
     }
 

@@ -55,6 +55,7 @@ impl Connection {
                 self.begin_frame(config, key, header, rest, fin, head)
                     .map(|progress| after(used, progress))
             }
+            Reading::Header(header) if fin && !header.is_empty() => Err(Violation::FrameCutOff),
             Reading::Header(_) if fin => self.end_request(config, key),
             Reading::Header(_) => Ok(Progress::Done),
             Reading::Data { left } => {
@@ -397,12 +398,11 @@ impl Connection {
             let event = self.refuse(config, key, violation)?;
             return Ok(Progress::Event(0, event));
         }
-        // The content is complete; only the stream's end is still to come.
-        self.trailers = Some(fields);
         if let Some(stream) = self.streams.get_mut(key) {
             stream.receive = Receive::Trailers;
+            stream.trailers = Some(fields);
         }
-        Ok(Progress::Event(0, Event::EndOfContent { key }))
+        Ok(Progress::Used(0))
     }
 
     #[cold]
@@ -445,13 +445,11 @@ impl Connection {
             let event = self.refuse(config, key, violation)?;
             return Ok(Progress::Event(0, event));
         }
-        let is_wanted = matches!(stream.receive, Receive::Content { .. });
+        let is_wanted = matches!(stream.receive, Receive::Content { .. } | Receive::Trailers);
+        self.trailers = stream.trailers.take();
         self.end_receiving(key);
         Ok(match is_wanted {
-            true => {
-                self.trailers = None;
-                Progress::Event(0, Event::EndOfContent { key })
-            }
+            true => Progress::Event(0, Event::EndOfContent { key }),
             false => Progress::Done,
         })
     }
