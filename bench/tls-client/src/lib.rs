@@ -68,6 +68,12 @@ impl Client {
         }
     }
 
+    /// The configuration, for what makes its own connections of it.
+    #[must_use]
+    pub fn config(&self) -> ClientConfig {
+        ClientConfig::clone(&self.config)
+    }
+
     /// Connects the socket; the handshake comes with the first use of the connection.
     pub fn connect(&self, address: SocketAddr) -> std::io::Result<Connection> {
         let socket = TcpStream::connect(address)?;
