@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use bytes::Bytes;
-use quinn_proto::{Connection, Dir, Event, ReadError, StreamEvent, StreamId};
+use quinn_proto::{Connection, Dir, Event, ReadError, SendStream, StreamEvent, StreamId};
 
 /// What is asked for again and again.
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ impl Session {
         self.done.started += 1;
         let mut stream = quic.send_stream(id);
         let mut chunks = [request.head.clone(), request.content.clone()];
-        let _ = stream.write_chunks(&mut chunks);
+        write_all(&mut stream, &mut chunks);
         let unsent = if chunks[0].is_empty() {
             chunks[1].clone()
         } else {
@@ -166,7 +166,7 @@ impl Session {
         }
         let mut stream = quic.send_stream(id);
         let mut chunks = [std::mem::take(&mut exchange.unsent)];
-        let _ = stream.write_chunks(&mut chunks);
+        write_all(&mut stream, &mut chunks);
         let [rest] = chunks;
         exchange.unsent = rest;
         if exchange.unsent.is_empty() {
@@ -215,6 +215,15 @@ impl Session {
         let micros = now.duration_since(exchange.began).as_micros() as u64;
         self.done.micros += micros;
         self.done.micros_max = self.done.micros_max.max(micros);
+    }
+}
+
+/// Writes as much as is taken. That more is taken is told only after it was refused.
+fn write_all(stream: &mut SendStream<'_>, chunks: &mut [Bytes]) {
+    while chunks.iter().any(|chunk| !chunk.is_empty()) {
+        if stream.write_chunks(chunks).is_err() {
+            return;
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 //! trailers; unknown frames may stand in between. Two states follow that: where in a frame the bytes are
 //! ([`Reading`]), and where in the message the frames are ([`Receive`]).
 //!
-//! A stream both of whose halves have ended is removed at once. One that was reset stays, and counts as a
-//! concurrent request, until the application is done with it: its handler still costs us.
+//! A stream stays, and counts as a concurrent request, until the application is done with it: its handler
+//! still costs us, or what was framed of its response waits for the transport.
 
 use ajay_http::FieldSection;
 use ajay_mux::{MethodClass, Priority, response::Plan};

@@ -1,6 +1,7 @@
 //! AjayServer's library with everything at its default, for loads that need more than the binary's
 //! one answer: long contents, and content that is read.
 
+use ajayserver::tls::Versions;
 use ajayserver::{ContentError, Request, Response, Result, Server, Tls};
 use peer_common::{Args, content};
 
@@ -10,9 +11,13 @@ fn main() -> Result<()> {
         .threads(args.threads)
         .listen(args.listen)?;
     if let Some(tls) = args.tls {
+        let versions = match args.http3 {
+            true => Versions::ALL,
+            false => Versions::default(),
+        };
         builder = builder
             .listen(tls.listen)?
-            .tls(Tls::files(tls.cert, tls.key));
+            .tls(Tls::files(tls.cert, tls.key).versions(versions));
     }
     builder.bind()?.run(answer)
 }

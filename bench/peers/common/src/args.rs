@@ -1,9 +1,9 @@
 //! `--listen ADDRESS:PORT --threads N` and those for TLS, the arguments of `ajayserver` that a peer
-//! needs, and `--http2` for peers that must be told.
+//! needs, `--http2` for peers that must be told, and `--http3` beside TLS.
 
 use std::{net::SocketAddr, path::PathBuf};
 
-const USAGE: &str = "usage: --listen ADDRESS:PORT [--http2] [--threads N]
+const USAGE: &str = "usage: --listen ADDRESS:PORT [--http2] [--http3] [--threads N]
     [--tls-listen ADDRESS:PORT --tls-cert FILE --tls-key FILE]";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct Args {
     pub listen: SocketAddr,
     /// HTTP/2 instead of HTTP/1.1 where there is no TLS.
     pub http2: bool,
+    /// HTTP/3 too where there is TLS.
+    pub http3: bool,
     pub threads: usize,
     pub tls: Option<Tls>,
 }
@@ -35,11 +37,15 @@ impl Args {
     }
 
     fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let (mut listen, mut threads, mut http2) = (None, 1, false);
+        let (mut listen, mut threads, mut http2, mut http3) = (None, 1, false, false);
         let (mut tls_listen, mut cert, mut key) = (None, None, None);
         while let Some(word) = words.next() {
             if word == "--http2" {
                 http2 = true;
+                continue;
+            }
+            if word == "--http3" {
+                http3 = true;
                 continue;
             }
             let value = words
@@ -67,6 +73,7 @@ impl Args {
         Ok(Self {
             listen,
             http2,
+            http3,
             threads,
             tls,
         })

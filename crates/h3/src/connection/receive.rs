@@ -462,9 +462,6 @@ impl Connection {
         if stream.is_receiving() {
             stream.receive = Receive::Ended;
         }
-        if stream.send == crate::stream::Send::Finished {
-            self.remove(key);
-        }
     }
 }
 

@@ -16,8 +16,8 @@ const DATA_BYTES_MAX: u32 = 32 * 1024;
 
 /// Responses.
 ///
-/// After [`Event::Reset`](super::Event::Reset), and once both halves of a stream have ended, its key leads
-/// nowhere, and commands with it are refused as [`Misuse::StreamClosed`].
+/// After [`Event::Reset`](super::Event::Reset), and once a response is complete, commands are refused as
+/// [`Misuse::StreamClosed`]. A stream counts until [`Connection::stream_done`].
 impl Connection {
     /// Writes 100 (Continue) if the client waits for it; else nothing.
     ///
@@ -294,7 +294,7 @@ impl Connection {
         }
     }
 
-    /// The response is complete.
+    /// All of the response was framed. The caller may still hold some of it.
     #[inline]
     fn end_sending(&mut self, key: StreamKey) {
         self.scheduler.remove(key.slot() as u32);
@@ -303,9 +303,6 @@ impl Connection {
         };
         stream.send = Send::Finished;
         stream.ready = 0;
-        if !stream.is_receiving() {
-            self.remove(key);
-        }
     }
 
     /// Puts a stream on the list of those that can send, or takes it off.

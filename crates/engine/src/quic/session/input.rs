@@ -407,9 +407,7 @@ impl<S: Service> Session<'_, '_, S> {
                     feed.end(Ok(()), trailers);
                 }
             }
-            None => {
-                http.remove(key);
-            }
+            None => self.stream_done(key),
         }
     }
 

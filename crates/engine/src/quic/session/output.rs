@@ -6,6 +6,7 @@ use std::task::{Context as TaskContext, Poll};
 use ajay_h3::Misuse;
 use ajay_http::{ContentSize, ResponseHead, SendBody};
 use bytes::Buf;
+use quinn_proto::SendStream;
 
 use super::*;
 use crate::body::{Kind, Piece};
@@ -345,9 +346,9 @@ impl<S: Service> Session<'_, '_, S> {
         }
         let mut frames = [self.take_frames()];
         let mut send = self.connection.transport.send_stream(id);
-        let result = send.write_chunks(&mut frames);
+        write_all(&mut send, &mut frames);
         let [rest] = frames;
-        if result.is_ok() && rest.is_empty() {
+        if rest.is_empty() {
             // It can have been stopped, which we are about to learn.
             let _ = send.finish();
             return true;
@@ -387,7 +388,7 @@ impl<S: Service> Session<'_, '_, S> {
         let mut pieces = [std::mem::take(&mut stream.frames), payload];
         let mut send = self.connection.transport.send_stream(stream_id(key.id()));
         // A stream that was stopped takes nothing, and we are about to learn that it was.
-        let _ = send.write_chunks(&mut pieces);
+        write_all(&mut send, &mut pieces);
         let [frames, payload] = pieces;
         let left = frames.len() + payload.len();
         let taken = framed - payload.len();
@@ -489,5 +490,15 @@ impl<S: Service> Session<'_, '_, S> {
         http.core.stream_done(key);
         http.remove(key);
         self.obey();
+    }
+}
+
+/// Hands over as much as the transport takes. It tells when it takes more only if it has said that it does not,
+/// which taking a part is not.
+fn write_all(send: &mut SendStream<'_>, pieces: &mut [Bytes]) {
+    while pieces.iter().any(|piece| !piece.is_empty()) {
+        if send.write_chunks(pieces).is_err() {
+            return;
+        }
     }
 }
