@@ -50,6 +50,8 @@ pub(super) struct Session<'s, 'd, S: Service> {
 /// What sessions need for a moment, kept by the worker for its memory.
 #[derive(Default)]
 pub(super) struct Scratch {
+    /// What one read took off a stream.
+    chunks: Vec<Bytes>,
     /// Frames on their way to a stream.
     frames: Vec<u8>,
     /// Frames are copied into this and handed to the transport as parts of it.
@@ -78,7 +80,7 @@ pub(crate) struct Http3 {
     readable: Vec<StreamId>,
     /// What came after field sections that wait for others, and whether the stream ends with it. There are no
     /// more than may be blocked.
-    held: Vec<(StreamId, Bytes, bool)>,
+    held: Vec<(StreamId, Vec<Bytes>, bool)>,
     /// Our unidirectional streams, once they are open.
     ours: [Option<StreamId>; 3],
     /// Exchanges whose wakers were used, and that were not looked at since.

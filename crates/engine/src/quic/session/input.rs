@@ -2,6 +2,7 @@
 
 use ajay_h3::{Event, ResetCause, Violation};
 use ajay_http::{ContentSize, ResponseHead};
+use bytes::Buf;
 use quinn_proto::{ReadError, ReadableError};
 
 use super::*;
@@ -21,8 +22,8 @@ const TINY_DATA_FREE: u32 = 256;
 
 /// What came of reading from a stream.
 enum Read {
-    /// Bytes, and whether the stream ends with them.
-    Bytes(Bytes, bool),
+    /// Bytes, in the session's scratch; and whether the stream ends with them.
+    Bytes(bool),
     Reset(u64),
     /// Nothing now.
     Blocked,
@@ -56,11 +57,11 @@ impl<S: Service> Session<'_, '_, S> {
             if let Some(stream) = http.core.poll_unblocked() {
                 let stream = stream_id(stream);
                 let held = http.held.iter().position(|(id, ..)| *id == stream);
-                let (_, bytes, is_end) = match held {
+                let (_, chunks, is_end) = match held {
                     Some(at) => http.held.swap_remove(at),
-                    None => (stream, Bytes::new(), false),
+                    None => (stream, vec![Bytes::new()], false),
                 };
-                self.use_bytes(stream, bytes, is_end);
+                self.use_chunks(stream, chunks, is_end);
                 if let Some(http) = self.http() {
                     http.is_readable(stream);
                 }
@@ -89,8 +90,9 @@ impl<S: Service> Session<'_, '_, S> {
             return false;
         }
         match self.read(stream) {
-            Read::Bytes(bytes, is_end) => {
-                self.use_bytes(stream, bytes, is_end);
+            Read::Bytes(is_end) => {
+                let chunks = std::mem::take(&mut self.scratch.chunks);
+                self.use_chunks(stream, chunks, is_end);
                 !is_end
             }
             Read::Reset(code) => {
@@ -147,33 +149,82 @@ impl<S: Service> Session<'_, '_, S> {
                 return Read::Gone;
             }
         };
-        let read = match chunks.next(READ_BYTES) {
-            Ok(Some(chunk)) => {
-                // Whether the stream ends with this saves a second look.
-                let is_end = matches!(chunks.next(0), Ok(None));
-                Read::Bytes(chunk.bytes, is_end)
+        let taken = &mut self.scratch.chunks;
+        taken.clear();
+        let mut left = READ_BYTES;
+        let read = loop {
+            match chunks.next(left) {
+                Ok(Some(chunk)) => {
+                    left -= chunk.bytes.len();
+                    taken.push(chunk.bytes);
+                    if left == 0 {
+                        // Whether the stream ends with this saves a second look.
+                        break Read::Bytes(matches!(chunks.next(0), Ok(None)));
+                    }
+                }
+                Ok(None) => {
+                    if taken.is_empty() {
+                        taken.push(Bytes::new());
+                    }
+                    break Read::Bytes(true);
+                }
+                Err(ReadError::Blocked) if taken.is_empty() => break Read::Blocked,
+                Err(ReadError::Blocked) => break Read::Bytes(false),
+                Err(ReadError::Reset(code)) => break Read::Reset(code.into_inner()),
             }
-            Ok(None) => Read::Bytes(Bytes::new(), true),
-            Err(ReadError::Blocked) => Read::Blocked,
-            Err(ReadError::Reset(code)) => Read::Reset(code.into_inner()),
         };
         // Whatever this allows the client leaves with the turn's datagrams.
         let _ = chunks.finalize();
         read
     }
 
-    /// Feeds the core and does what it says.
-    fn use_bytes(&mut self, stream: StreamId, input: Bytes, is_end: bool) {
-        let mut used = 0;
+    /// Feeds the core with what came on a stream, one chunk after the other, and does what it says.
+    fn use_chunks(&mut self, stream: StreamId, mut chunks: Vec<Bytes>, is_end: bool) {
         let mut opening: Option<Opening> = None;
         let mut parts = self.take_parts();
         self.budget = self.budget.saturating_sub(1);
+        let count = chunks.len();
+        for at in 0..count {
+            let is_last = at + 1 == count;
+            let Some(used) = self.use_bytes(
+                stream,
+                &chunks[at],
+                is_end && is_last,
+                &mut opening,
+                &mut parts,
+            ) else {
+                continue;
+            };
+            // The rest waits for fields on another stream.
+            let mut rest = chunks.split_off(at);
+            rest[0].advance(used);
+            if let Some(http) = self.http() {
+                http.held.push((stream, rest, is_end));
+            }
+            break;
+        }
+        self.begin_opened(&mut opening);
+        parts.recycle();
+        self.obey();
+        self.note_tiny_data();
+        chunks.clear();
+        self.scratch.chunks = chunks;
+    }
+
+    /// Feeds the core. When the stream has to wait for others, says how much was used.
+    fn use_bytes(
+        &mut self,
+        stream: StreamId,
+        input: &[u8],
+        is_end: bool,
+        opening: &mut Option<Opening>,
+        parts: &mut Box<Parts>,
+    ) -> Option<usize> {
+        let mut used = 0;
         while self.connection.phase == Phase::Open {
             let is_crowded = self.is_crowded();
             let millis = self.desk.cx.millis();
-            let Some(http) = self.connection.http.as_deref_mut() else {
-                break;
-            };
+            let http = self.connection.http.as_deref_mut()?;
             let config = match is_crowded {
                 true => &self.desk.cx.http3_crowded,
                 false => &self.desk.cx.http3_config,
@@ -193,18 +244,15 @@ impl<S: Service> Session<'_, '_, S> {
                         opening.parts.recycle();
                     }
                     self.connection_violated(violation);
-                    break;
+                    return None;
                 }
             };
             used += step.consumed;
             match step.event {
-                Event::NeedData | Event::Closed => break,
-                Event::Blocked => {
-                    http.held.push((stream, input.slice(used..), is_end));
-                    break;
-                }
-                Event::Data { key, data } => self.gather(&mut opening, key, data),
-                Event::EndOfContent { key } => self.end_of_content(&mut opening, key),
+                Event::NeedData | Event::Closed => return None,
+                Event::Blocked => return Some(used),
+                Event::Data { key, data } => self.gather(opening, key, data),
+                Event::EndOfContent { key } => self.end_of_content(opening, key),
                 Event::Request {
                     key,
                     end_of_content,
@@ -217,16 +265,13 @@ impl<S: Service> Session<'_, '_, S> {
                         expect_continue,
                     };
                     let next = self.take_parts();
-                    let request = std::mem::replace(&mut parts, next);
-                    opening = self.begin(head, request, end_of_content);
+                    let request = std::mem::replace(parts, next);
+                    *opening = self.begin(head, request, end_of_content);
                 }
                 other => self.use_other(other),
             }
         }
-        self.begin_opened(&mut opening);
-        parts.recycle();
-        self.obey();
-        self.note_tiny_data();
+        None
     }
 
     /// Does what an event says that came without bytes.

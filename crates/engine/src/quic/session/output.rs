@@ -365,7 +365,7 @@ impl<S: Service> Session<'_, '_, S> {
     }
 
     fn take_frames(&mut self) -> Bytes {
-        let Scratch { frames, block } = &mut *self.scratch;
+        let Scratch { frames, block, .. } = &mut *self.scratch;
         if block.capacity() < frames.len() {
             block.reserve(BLOCK_BYTES.max(frames.len()));
         }
