@@ -1,6 +1,6 @@
 //! What the black-box suites share: [`Server`] runs a program and looks at it from outside,
 //! [`Client`] speaks HTTP/1 over a raw socket and believes nothing, [`Http2`](http2::Http2) does the
-//! same with HTTP/2, [`Random`] is a seeded generator.
+//! same with HTTP/2, [`Http3`](http3::Http3) is the `h3` crate over `quinn`, [`Random`] is a seeded generator.
 //!
 //! Nothing here uses the code under test: responses are parsed with `httparse`, `fluke-hpack` and strict
 //! decoders of our own.
@@ -10,6 +10,7 @@
 mod certificates;
 mod client;
 pub mod http2;
+pub mod http3;
 mod random;
 mod response;
 mod server;

@@ -214,8 +214,8 @@ pub struct Http2Options {
     /// HTTP/2 on cleartext connections, for clients that begin with it (prior knowledge, §3.3).
     /// Default: on; HTTP/1 is served on the same port.
     pub cleartext: bool,
-    /// Streams of a connection at once (SETTINGS_MAX_CONCURRENT_STREAMS). Default: 100, below which
-    /// RFC 9113 §6.5.2 advises not to go.
+    /// Streams of a connection at once (SETTINGS_MAX_CONCURRENT_STREAMS), and requests of an HTTP/3
+    /// connection. Default: 100, below which RFC 9113 §6.5.2 advises not to go.
     pub concurrent_streams_max: u32,
     /// Streams of all the worker's connections that wait for their clients, for content or for
     /// windows. Beyond it a connection that has more than 8 of them gets no further ones: each

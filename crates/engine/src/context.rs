@@ -65,8 +65,10 @@ impl Context {
             },
             http2_config: config.http2.core(&config.limits),
             http2_crowded: config.http2.crowded_core(&config.limits),
-            http3_config: config.http3.core(&config.limits),
-            http3_crowded: config.http3.crowded_core(&config.limits),
+            http3_config: config
+                .http3
+                .core(&config.limits, config.http2.concurrent_streams_max),
+            http3_crowded: config.http3.core(&config.limits, 0),
             waits: WaitLimits::new(&config.deadlines),
             discard_bytes: config.connections.discard_bytes_per_tick(),
             tiny_frames: config.connections.tiny_frames_per_tick(),

@@ -47,7 +47,7 @@ use crate::service::Service;
 
 use connection::{Connection, Phase};
 use endpoint::Servers;
-use forward::Forwarding;
+use forward::{DATAGRAMS_BYTES_MAX, Forwarding};
 use id::Seat;
 use session::{Outcome, Session};
 use socket::{Arrival, Batch, Port, Udp};
@@ -338,10 +338,8 @@ impl Quic {
                     }
                 };
                 for at in 0..count {
-                    let (arrival, datagrams) = batch.message(at);
-                    for datagram in datagrams {
-                        self.take(desk, admission, place, &arrival, datagram);
-                    }
+                    let (arrival, bytes, stride) = batch.message(at);
+                    self.take(desk, admission, place, &arrival, bytes, stride);
                 }
             }
         }
@@ -358,46 +356,75 @@ impl Quic {
         };
         let mut scratch = std::mem::take(&mut desk.cx.scratch);
         for _ in 0..FORWARDED_PER_TURN {
-            let Some((place, arrival, datagram)) = forwarding.receive(&mut scratch) else {
+            let Some((place, arrival, datagrams)) = forwarding.receive(&mut scratch) else {
                 self.has_forwarded = false;
                 break;
             };
-            desk.cx.counters.count(Counter::QuicForwardsReceived);
-            if self.ports.get(place).is_some_and(Option::is_some) {
-                self.handle(desk, admission, place, &arrival, datagram);
+            for datagram in datagrams {
+                desk.cx.counters.count(Counter::QuicForwardsReceived);
+                if self.ports.get(place).is_some_and(Option::is_some) {
+                    self.handle(desk, admission, place, &arrival, datagram);
+                }
             }
         }
         desk.cx.scratch = scratch;
         self.forwarding = Some(forwarding);
     }
 
-    /// Takes a datagram, or sends it on to the worker that it is for.
+    /// Takes datagrams, all but the last of which have `stride` bytes, or sends them on to the worker that they
+    /// are for.
     fn take<S: Service>(
         &mut self,
         desk: &mut Desk<'_, S>,
         admission: &Admission,
         place: usize,
         arrival: &Arrival,
-        datagram: &[u8],
+        bytes: &[u8],
+        stride: usize,
     ) {
-        desk.cx.counters.count(Counter::QuicDatagramsReceived);
-        desk.cx
-            .counters
-            .add(Counter::BytesReceived, datagram.len() as u64);
-        if let Some(forwarding) = &self.forwarding {
-            let id = id::settled_destination(datagram);
-            let worker = id.and_then(|id| self.seat.worker_of(id));
-            if let Some(worker) = worker.filter(|worker| *worker != self.seat.worker) {
-                let place = self.common_place(place);
-                let is_sent = forwarding.send(worker.into(), place, arrival, datagram);
-                desk.cx.counters.count(match is_sent {
-                    true => Counter::QuicForwards,
-                    false => Counter::QuicForwardsLost,
-                });
-                return;
+        let counters = &desk.cx.counters;
+        let count = bytes.len().div_ceil(stride);
+        counters.add(Counter::QuicDatagramsReceived, count as u64);
+        counters.add(Counter::BytesReceived, bytes.len() as u64);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (datagram, after) = rest.split_at(stride.min(rest.len()));
+            let Some(worker) = self.other_worker(datagram) else {
+                self.handle(desk, admission, place, arrival, datagram);
+                rest = after;
+                continue;
+            };
+            // Those that go the same way go together.
+            let mut len = datagram.len();
+            while let Some(next) = rest.get(len..rest.len().min(len + stride))
+                && !next.is_empty()
+                && len + next.len() <= DATAGRAMS_BYTES_MAX
+                && self.other_worker(next) == Some(worker)
+            {
+                len += next.len();
             }
+            let (together, after) = rest.split_at(len);
+            rest = after;
+            let place = self.common_place(place);
+            let is_sent = self
+                .forwarding
+                .as_ref()
+                .is_some_and(|it| it.send(worker.into(), place, arrival, together, stride));
+            let counter = match is_sent {
+                true => Counter::QuicForwards,
+                false => Counter::QuicForwardsLost,
+            };
+            desk.cx.counters.add(counter, len.div_ceil(stride) as u64);
         }
-        self.handle(desk, admission, place, arrival, datagram);
+    }
+
+    /// Which other worker has the connection that a datagram is for.
+    #[inline]
+    fn other_worker(&self, datagram: &[u8]) -> Option<u16> {
+        self.forwarding.as_ref()?;
+        let id = id::settled_destination(datagram)?;
+        let worker = self.seat.worker_of(id)?;
+        (worker != self.seat.worker).then_some(worker)
     }
 
     /// The place that a socket's address has in the lists of all workers.
@@ -488,7 +515,13 @@ impl Quic {
             let is_sent = self.forwarding.as_ref().is_some_and(|forwarding| {
                 let worker = next % usize::from(self.seat.workers);
                 worker != usize::from(self.seat.worker)
-                    && forwarding.send(worker, self.common_place(place), arrival, datagram)
+                    && forwarding.send(
+                        worker,
+                        self.common_place(place),
+                        arrival,
+                        datagram,
+                        datagram.len(),
+                    )
             });
             return match is_sent {
                 true => self.endpoint.ignore(incoming),

@@ -398,6 +398,12 @@ impl Connection {
         code: ErrorCode,
     ) -> Result<Option<Event<'static>>, Violation> {
         let Some(key) = self.streams.find(stream) else {
+            if !self.streams.is_over(stream) {
+                // Before anything of it was read.
+                self.spend(config, Kind::Resets)?;
+                self.next_stream = self.next_stream.max(stream + 4);
+                self.streams.forget(stream);
+            }
             return Ok(None);
         };
         let Some(known) = self.streams.get(key).filter(|stream| !stream.is_reset()) else {

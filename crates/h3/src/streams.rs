@@ -130,6 +130,11 @@ impl Streams {
         self.past.contains(id)
     }
 
+    /// A stream is over that never was here.
+    pub(crate) fn forget(&mut self, id: u64) {
+        self.past.add(id);
+    }
+
     /// Gives unused memory back.
     pub(crate) fn shrink(&mut self) {
         if self.index.is_empty() {

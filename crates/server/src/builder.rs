@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ajay_engine::config::{Config, Processes, Threads};
+use ajay_engine::config::{Congestion, Retry};
 use ajay_engine::{Engine, Handle, Listen, ListenAddr, Summary, Tls};
 
 use crate::redirect::Redirects;
@@ -393,11 +394,25 @@ setters! {
 
     /// HTTP/2 on cleartext connections, for clients that begin with it. Default: on.
     http2.cleartext => http2_cleartext: bool;
-    /// Streams of an HTTP/2 connection at once; one more is reset with REFUSED_STREAM. Default: 100.
+    /// Requests of an HTTP/2 or HTTP/3 connection at once; one more is reset (REFUSED_STREAM,
+    /// H3_REQUEST_REJECTED). Default: 100.
     http2.concurrent_streams_max => concurrent_streams_max: u32;
     /// HTTP/2 streams of all the worker's connections that wait for their clients; beyond it a connection
     /// with more than 8 of them gets no further ones (REFUSED_STREAM). Default: 8192.
     http2.waiting_streams_max => waiting_streams_max: usize;
+
+    /// For how long other versions on a port with HTTP/3 tell clients of it (`Alt-Svc`), in seconds; 0 tells
+    /// them nothing. Default: one day.
+    http3.alt_svc_max_age => alt_svc_max_age: u32;
+    /// How fast a QUIC connection sends. Default: Cubic.
+    quic.congestion => quic_congestion: Congestion;
+    /// When QUIC clients have to prove their address. Default: while more than 512 handshakes of a worker are
+    /// under way.
+    quic.retry => quic_retry: Retry;
+    /// Let QUIC clients change their address. Default: on.
+    quic.migration => quic_migration: bool;
+    /// Make the kernel give each QUIC packet to the worker that has its connection. Default: on.
+    quic.steering => quic_steering: bool;
 
     /// From accept to the end of the TLS handshake; silent close. Default: 10 s.
     deadlines.handshake_timeout => handshake_timeout: ?Duration;

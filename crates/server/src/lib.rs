@@ -31,6 +31,7 @@ mod handler;
 mod into_response;
 mod redirect;
 
+pub use ajay_engine::config::{Congestion, Retry};
 pub use ajay_engine::{
     BlockingError, Body, BodyWriter, BoxError, Content, ContentError, ContentType, Counter,
     CountersSnapshot, FieldSection, Handle, HistogramSnapshot, InvalidField, KnownField,

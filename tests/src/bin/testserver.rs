@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! testserver [listen=ADDRESS] [threads=N] [LIMIT=VALUE]...     times in milliseconds, `off` allowed
-//!            [tls_listen=ADDRESS tls_cert=FILE tls_key=FILE [tls_versions=1|2] [tls_version_min=1.3]
+//!            [tls_listen=ADDRESS tls_cert=FILE tls_key=FILE [tls_versions=1|2|3|all] [tls_version_min=1.3]
 //!             [tls_clients_may=FILE | tls_clients_must=FILE]]
 //! ```
 //!
@@ -21,8 +21,9 @@ use std::time::Duration;
 use ajay_blackbox::{FNV1A_START, fnv1a_continued, pattern};
 use ajayserver::tls::{ClientCertificates, VersionMin, Versions};
 use ajayserver::{
-    Body, BoxError, Builder, ContentError, Counter, FieldSection, Handle, IntoResponse, ListenAddr,
-    Request, Response, Server, StatusCode, StreamClosed, Tls, blocking, is_worker_process,
+    Body, BoxError, Builder, Congestion, ContentError, Counter, FieldSection, Handle, IntoResponse,
+    ListenAddr, Request, Response, Retry, Server, StatusCode, StreamClosed, Tls, blocking,
+    is_worker_process,
 };
 use bytes::Bytes;
 
@@ -177,6 +178,8 @@ fn set(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
                 })*
                 $(stringify!($flag) => builder.$flag(value == "true"),)*
                 "threads" => builder.threads(narrow(number()?)?),
+                "quic_retry" if value == "always" => builder.quic_retry(Retry::Always),
+                "quic_congestion" if value == "bbr" => builder.quic_congestion(Congestion::Bbr),
                 _ => return Err(format!("no setting {name}")),
             }
         };
@@ -193,7 +196,7 @@ fn set(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
         times: rate_grace linger_timeout drain_delay drain_idle_timeout drain_timeout;
         optional times: handshake_timeout first_byte_timeout head_timeout content_timeout handler_timeout
             write_timeout crowded_timeout idle_timeout lifetime_max;
-        flags: half_close send_date ipv6_only pin_workers http2_cleartext;
+        flags: half_close send_date ipv6_only pin_workers http2_cleartext quic_steering quic_migration;
     })
 }
 

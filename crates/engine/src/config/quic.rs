@@ -93,8 +93,6 @@ impl Default for QuicOptions {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Http3Options {
-    /// Requests of a connection at once. Default: 100, as in HTTP/2.
-    pub concurrent_streams_max: u32,
     /// Bytes of the dynamic table that a client's encoder may use (RFC 9204 §3.2.3). Default: 0, which
     /// makes a request take a few hundred bytes more and rules out whatever could be done with a table.
     pub qpack_table_bytes_max: u32,
@@ -108,21 +106,14 @@ pub struct Http3Options {
 }
 
 impl Http3Options {
-    pub(crate) fn core(&self, limits: &Limits) -> ajay_h3::Config {
+    /// With so many requests of a connection at once.
+    pub(crate) fn core(&self, limits: &Limits, concurrent_streams_max: u32) -> ajay_h3::Config {
         ajay_h3::Config {
             limits: *limits,
-            concurrent_streams_max: self.concurrent_streams_max,
+            concurrent_streams_max,
             qpack_table_bytes_max: self.qpack_table_bytes_max,
             qpack_blocked_streams_max: self.qpack_blocked_streams_max,
             budgets: self.budgets,
-        }
-    }
-
-    /// The same for connections that may have no more streams than they have.
-    pub(crate) fn crowded_core(&self, limits: &Limits) -> ajay_h3::Config {
-        ajay_h3::Config {
-            concurrent_streams_max: 0,
-            ..self.core(limits)
         }
     }
 }
@@ -130,7 +121,6 @@ impl Http3Options {
 impl Default for Http3Options {
     fn default() -> Http3Options {
         Http3Options {
-            concurrent_streams_max: 100,
             qpack_table_bytes_max: 0,
             qpack_blocked_streams_max: 0,
             alt_svc_max_age: 86_400,

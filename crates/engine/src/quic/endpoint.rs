@@ -67,7 +67,7 @@ fn transport(config: &Config) -> TransportConfig {
     let options = &config.quic;
     let mut transport = TransportConfig::default();
     transport
-        .max_concurrent_bidi_streams(VarInt::from_u32(config.http3.concurrent_streams_max))
+        .max_concurrent_bidi_streams(VarInt::from_u32(config.http2.concurrent_streams_max))
         .max_concurrent_uni_streams(VarInt::from_u32(UNIDIRECTIONAL_STREAMS_MAX))
         .max_idle_timeout(silence_timeout(options))
         .stream_receive_window(VarInt::from_u32(options.stream_window))

@@ -4,6 +4,10 @@
 //! a client's address has changed, or while a process stands in for another. It goes on to the worker that
 //! its identifier names, over a Unix socket, with where it came from. Whoever receives it that way keeps
 //! it: nothing is forwarded twice.
+//!
+//! Datagrams that came together, from one sender and for one worker, go together. All who send to a worker
+//! share one end of a pair of sockets that keeps messages apart; one for datagrams would hold ten of them
+//! (`net.unix.max_dgram_qlen`).
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -42,7 +46,9 @@ impl Ways {
         for _ in 0..workers {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             let (receive, send) =
-                rustix::net::socketpair(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+                rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+            // As much as the kernel allows: it gives what it can.
+            let _ = rustix::net::sockopt::set_socket_send_buffer_size(&send, SEND_BUFFER_BYTES);
             ways.receive.push(receive);
             ways.send.push(send);
         }
@@ -66,58 +72,70 @@ impl Ways {
     }
 }
 
-/// What goes before the datagram.
+/// As for UDP sockets.
+const SEND_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
+/// What goes before the datagrams.
 const HEADER_LEN: usize = 40;
 
+/// Messages are not longer than this, so that they fit where they are received into.
+pub(super) const DATAGRAMS_BYTES_MAX: usize = 32 * 1024;
+
 impl Forwarding {
-    /// Sends a datagram on. False when that worker has no room for it, or there is none: it is lost, as any
-    /// datagram can be.
+    /// Sends datagrams on, all but the last of which have `stride` bytes. False when that worker has no room
+    /// for them, or there is none: they are lost, as any datagram can be.
     pub(super) fn send(
         &self,
         worker: usize,
         place: usize,
         arrival: &Arrival,
-        datagram: &[u8],
+        datagrams: &[u8],
+        stride: usize,
     ) -> bool {
         let Some(way) = self.others.get(worker) else {
             return false;
         };
-        let header = header(place, arrival);
-        let pieces = [IoSlice::new(&header), IoSlice::new(datagram)];
+        let header = header(place, arrival, stride);
+        let pieces = [IoSlice::new(&header), IoSlice::new(datagrams)];
         let mut control = SendAncillaryBuffer::default();
         rustix::net::sendmsg(way, &pieces, &mut control, SendFlags::NOSIGNAL).is_ok()
     }
 
-    /// Receives a datagram: the place of its socket in the list that every worker has, and where it came
-    /// from. None when there is no more.
-    pub(super) fn receive<'b>(&self, buffer: &'b mut [u8]) -> Option<(usize, Arrival, &'b [u8])> {
+    /// Receives datagrams: the place of their socket in the list that every worker has, and where they came
+    /// from. None when there are no more.
+    pub(super) fn receive<'b>(
+        &self,
+        buffer: &'b mut [u8],
+    ) -> Option<(usize, Arrival, std::slice::Chunks<'b, u8>)> {
         let (len, _) = rustix::net::recv(&self.own, &mut *buffer, RecvFlags::empty()).ok()?;
-        let (header, datagram) = buffer.get(..len)?.split_first_chunk::<HEADER_LEN>()?;
-        let (place, arrival) = parse(header)?;
-        Some((place, arrival, datagram))
+        let (header, datagrams) = buffer.get(..len)?.split_first_chunk::<HEADER_LEN>()?;
+        let (place, arrival, stride) = parse(header)?;
+        Some((place, arrival, datagrams.chunks(stride.max(1))))
     }
 }
 
-/// `[place: 2][port: 2][family, ecn, local family, 0][address: 16][local address: 16]`
-fn header(place: usize, arrival: &Arrival) -> [u8; HEADER_LEN] {
+/// `[place: 2][port: 2][stride: 2][family][ecn and local family][address: 16][local address: 16]`
+fn header(place: usize, arrival: &Arrival, stride: usize) -> [u8; HEADER_LEN] {
     let mut header = [0; HEADER_LEN];
-    header[..2].copy_from_slice(&(place as u16).to_ne_bytes());
-    header[2..4].copy_from_slice(&arrival.remote.port().to_ne_bytes());
-    header[4] = write_ip(Some(arrival.remote.ip()), &mut header[8..24]);
-    header[5] = arrival.ecn.map_or(0, |ecn| ecn as u8);
-    header[6] = write_ip(arrival.local_ip, &mut header[24..40]);
+    let numbers = [place as u16, arrival.remote.port(), stride as u16];
+    for (slot, number) in header.chunks_exact_mut(2).zip(numbers) {
+        slot.copy_from_slice(&number.to_ne_bytes());
+    }
+    let ecn = arrival.ecn.map_or(0, |ecn| ecn as u8);
+    header[6] = write_ip(Some(arrival.remote.ip()), &mut header[8..24]);
+    header[7] = ecn << 4 | write_ip(arrival.local_ip, &mut header[24..40]);
     header
 }
 
-fn parse(header: &[u8; HEADER_LEN]) -> Option<(usize, Arrival)> {
-    let number = |at: usize| u16::from_ne_bytes([header[at], header[at + 1]]);
-    let remote = read_ip(header[4], &header[8..24])?;
+fn parse(header: &[u8; HEADER_LEN]) -> Option<(usize, Arrival, usize)> {
+    let number = |at: usize| u16::from_ne_bytes([header[2 * at], header[2 * at + 1]]);
+    let remote = read_ip(header[6], &header[8..24])?;
     let arrival = Arrival {
-        remote: SocketAddr::new(remote, number(2)),
-        local_ip: read_ip(header[6], &header[24..40]),
-        ecn: EcnCodepoint::from_bits(header[5]),
+        remote: SocketAddr::new(remote, number(1)),
+        local_ip: read_ip(header[7] & 0xf, &header[24..40]),
+        ecn: EcnCodepoint::from_bits(header[7] >> 4),
     };
-    Some((number(0).into(), arrival))
+    Some((number(0).into(), arrival, number(2).into()))
 }
 
 fn write_ip(ip: Option<IpAddr>, out: &mut [u8]) -> u8 {

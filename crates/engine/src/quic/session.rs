@@ -271,13 +271,6 @@ impl<'s, 'd, S: Service> Session<'s, 'd, S> {
         self.read_streams();
         self.send_content();
         self.send_own_streams();
-        if self.connection.phase == Phase::Open
-            && let Some(http) = self.http()
-            && http.core.wants_close()
-            && http.core.is_idle()
-        {
-            self.close(ErrorCode::NO_ERROR);
-        }
         self.set_clock();
         let has_readable = self.http().is_some_and(|http| !http.readable.is_empty());
         if self.is_deferred {

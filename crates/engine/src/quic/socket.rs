@@ -250,8 +250,9 @@ impl Batch {
         }
     }
 
-    /// The datagrams of the `at`-th message, all from one sender.
-    pub(super) fn message(&self, at: usize) -> (Arrival, impl Iterator<Item = &[u8]>) {
+    /// The datagrams of the `at`-th message, all from one sender: their bytes, and the length of each but the
+    /// last.
+    pub(super) fn message(&self, at: usize) -> (Arrival, &[u8], usize) {
         let meta = &self.metas[at];
         let arrival = Arrival {
             remote: meta.addr,
@@ -259,6 +260,6 @@ impl Batch {
             ecn: meta.ecn.and_then(|ecn| EcnCodepoint::from_bits(ecn as u8)),
         };
         let bytes = &self.bytes[at * MESSAGE_BYTES..][..meta.len.min(MESSAGE_BYTES)];
-        (arrival, bytes.chunks(meta.stride.max(1)))
+        (arrival, bytes, meta.stride.max(1))
     }
 }

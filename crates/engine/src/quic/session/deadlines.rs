@@ -23,7 +23,11 @@ impl<S: Service> Session<'_, '_, S> {
         let Some(http) = self.http() else {
             return;
         };
+        // Nothing more will be served. Closing would take away what the client has not read yet (RFC 9114
+        // §5.2): it is given time to read and to close.
+        let is_over = http.core.wants_close() && http.core.is_idle();
         let wait = match (http.core.reading(), http.drain) {
+            _ if is_over => Wait::Linger,
             (_, DrainState::Announced(_)) => Wait::Streams,
             (Reading::Idle, _) if is_new => Wait::FirstByte,
             (Reading::Idle, _) if http.is_shrunk => Wait::Idle,
@@ -61,6 +65,10 @@ impl<S: Service> Session<'_, '_, S> {
                     self.close(ErrorCode::NO_ERROR);
                 }
                 return outcome;
+            }
+            Wait::Linger => {
+                self.close(ErrorCode::NO_ERROR);
+                return Outcome::Wait;
             }
             _ => {}
         }
