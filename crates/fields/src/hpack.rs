@@ -8,8 +8,9 @@ mod encoder;
 mod error;
 mod static_table;
 
-pub use decoder::{DecodedField, Decoder, FieldSink, Scratch};
-pub use encoder::{Encoder, Sensitivity};
+pub use crate::field_line::{DecodedField, FieldSink, Scratch, Sensitivity};
+pub use decoder::Decoder;
+pub use encoder::Encoder;
 pub use error::HpackError;
 
 /// The size that a dynamic table may have before any SETTINGS (RFC 9113 §6.5.2).

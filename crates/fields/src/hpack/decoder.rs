@@ -1,84 +1,13 @@
 //! The decoder of field blocks.
 
-use std::ops::{ControlFlow, Range};
-
-use ajay_http::class;
-
 use super::{STATIC_LEN, TABLE_BYTES_INITIAL, error::HpackError, pattern, static_table};
 use crate::{
     dynamic_table::{DynamicTable, Entry},
-    huffman, integer,
+    field_line::{DecodedField, FieldSink, Gate, Scratch, is_lower_token},
+    integer,
+    literal::{self, Text},
     name::KnownName,
 };
-
-/// A field line of a block. The strings live until the sink returns.
-///
-/// Whether they consist of allowed bytes was found out once, when they came as literals: for a line
-/// from a table it is remembered. That is not judged here.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct DecodedField<'a> {
-    /// The name's id; such a name is in lower case.
-    pub known: Option<KnownName>,
-    /// The name.
-    pub name: &'a [u8],
-    /// The value.
-    pub value: &'a [u8],
-    /// Whether it is a literal that no intermediary may index (§6.2.3).
-    pub never_indexed: bool,
-    /// Whether the name is known, or a token without upper case (RFC 9113 §8.2).
-    pub is_name_valid: bool,
-    /// Whether every byte of the value may stand in a field value (RFC 9110 §5.5). It may still
-    /// begin or end with whitespace.
-    pub is_value_valid: bool,
-}
-
-impl DecodedField<'_> {
-    /// What it counts for limits on a field section (RFC 9113 §6.5.2, RFC 7541 §4.1).
-    #[inline]
-    #[must_use]
-    pub const fn size(&self) -> usize {
-        self.name.len() + self.value.len() + crate::dynamic_table::ENTRY_OVERHEAD_BYTES
-    }
-}
-
-/// Takes the field lines of a block in order.
-pub trait FieldSink {
-    /// Takes one. After [`ControlFlow::Break`] it is not called again for this block; the block is
-    /// decoded to its end all the same, because that changes the dynamic table.
-    fn field(&mut self, field: DecodedField<'_>) -> ControlFlow<()>;
-}
-
-impl<F: FnMut(DecodedField<'_>) -> ControlFlow<()>> FieldSink for F {
-    #[inline]
-    fn field(&mut self, field: DecodedField<'_>) -> ControlFlow<()> {
-        self(field)
-    }
-}
-
-/// Where Huffman-encoded strings are decoded to. One serves any number of decoders, one after the
-/// other; it grows to 1.6 times the longest block.
-#[derive(Debug, Default)]
-pub struct Scratch(Vec<u8>);
-
-impl Scratch {
-    /// An empty one. Does not allocate.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    /// Memory held.
-    #[must_use]
-    pub fn capacity_bytes(&self) -> usize {
-        self.0.capacity()
-    }
-
-    /// Gives memory beyond `bytes` back.
-    pub fn shrink_to(&mut self, bytes: usize) {
-        self.0.truncate(bytes);
-        self.0.shrink_to(bytes);
-    }
-}
 
 /// The decoder of a connection's field blocks.
 ///
@@ -266,7 +195,7 @@ impl Decoder {
         let (index, rest) = index(input, prefix_bits)?;
         let (name, rest) = match index {
             0 => {
-                let (text, rest) = string(rest, scratch, 0)?;
+                let (text, rest) = literal::string(rest, pattern::STRING_PREFIX, scratch, 0)?;
                 (Name::Literal(text), rest)
             }
             _ => (self.indexed_name(index, scratch)?, rest),
@@ -276,7 +205,7 @@ impl Decoder {
             Name::Unknown { len, .. } => *len,
             Name::Known(_) => 0,
         };
-        let (value, rest) = string(rest, scratch, value_start)?;
+        let (value, rest) = literal::string(rest, pattern::STRING_PREFIX, scratch, value_start)?;
 
         let (known, name, is_name_valid) = match name {
             Name::Known(known) => (Some(known), known.as_str().as_bytes(), true),
@@ -365,105 +294,12 @@ enum Name<'a> {
     Literal(Text<'a>),
 }
 
-/// A string literal.
-enum Text<'a> {
-    /// As it stands in the block.
-    Plain(&'a [u8]),
-    /// Where it was decoded to in the scratch buffer.
-    Decoded {
-        range: Range<usize>,
-        is_field_value: bool,
-    },
-}
-
-impl<'a> Text<'a> {
-    /// How much of the scratch buffer is taken up.
-    fn scratch_end(&self) -> usize {
-        match self {
-            Self::Plain(_) => 0,
-            Self::Decoded { range, .. } => range.end,
-        }
-    }
-
-    #[inline]
-    fn bytes<'b>(&self, scratch: &'b [u8]) -> &'b [u8]
-    where
-        'a: 'b,
-    {
-        match self {
-            Self::Plain(bytes) => bytes,
-            Self::Decoded { range, .. } => scratch.get(range.clone()).unwrap_or_default(),
-        }
-    }
-
-    #[inline]
-    fn is_field_value(&self) -> bool {
-        match self {
-            Self::Plain(bytes) => class::is_field_value(bytes),
-            Self::Decoded { is_field_value, .. } => *is_field_value,
-        }
-    }
-}
-
-/// A string literal (§5.2).
-#[inline]
-fn string<'a>(
-    input: &'a [u8],
-    scratch: &mut Vec<u8>,
-    scratch_start: usize,
-) -> Result<(Text<'a>, &'a [u8]), HpackError> {
-    let is_huffman = input
-        .first()
-        .is_some_and(|first| first & pattern::HUFFMAN != 0);
-    let (len, rest) = integer::decode(input, pattern::STRING_PREFIX)?;
-    let (text, rest) = usize::try_from(len)
-        .ok()
-        .and_then(|len| rest.split_at_checked(len))
-        .ok_or(HpackError::Truncated)?;
-    if !is_huffman {
-        return Ok((Text::Plain(text), rest));
-    }
-    let decoded = huffman::decode(text, scratch, scratch_start)?;
-    let text = Text::Decoded {
-        range: scratch_start..decoded.end,
-        is_field_value: decoded.is_field_value,
-    };
-    Ok((text, rest))
-}
-
 /// An index. One that no address space holds is out of range.
 #[inline]
 fn index(input: &[u8], prefix_bits: u32) -> Result<(usize, &[u8]), HpackError> {
     let (index, rest) = integer::decode(input, prefix_bits)?;
     let index = usize::try_from(index).map_err(|_| HpackError::IndexOutOfRange)?;
     Ok((index, rest))
-}
-
-/// Whether a name is a token without upper case (RFC 9113 §8.2).
-fn is_lower_token(name: &[u8]) -> bool {
-    class::is_token(name) && !name.iter().any(u8::is_ascii_uppercase)
-}
-
-/// A sink until it has said that it wants no more.
-struct Gate<'a, S> {
-    sink: &'a mut S,
-    is_open: bool,
-}
-
-impl<'a, S: FieldSink> Gate<'a, S> {
-    fn new(sink: &'a mut S) -> Self {
-        Self {
-            sink,
-            is_open: true,
-        }
-    }
-
-    #[inline]
-    fn pass<'b>(&mut self, field: impl FnOnce() -> DecodedField<'b>) {
-        if self.is_open {
-            self.is_open = self.sink.field(field()).is_continue();
-        }
-    }
 }
 
 #[cfg(test)]

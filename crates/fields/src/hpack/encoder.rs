@@ -20,18 +20,10 @@ use ajay_http::{KnownField, StatusCode};
 use super::{STATIC_LEN, TABLE_BYTES_INITIAL, pattern, static_table};
 use crate::{
     dynamic_table::{DynamicTable, ENTRY_OVERHEAD_BYTES, Entry},
+    field_line::Sensitivity,
     huffman, integer,
     name::{KnownName, NameId, PseudoField},
 };
-
-/// Whether a value may enter tables.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Sensitivity {
-    /// It may, unless the field's name forbids it.
-    Public,
-    /// It must not, here and at any intermediary (RFC 7541 §7.1.3).
-    Secret,
-}
 
 /// The encoder of a connection's field blocks.
 ///
