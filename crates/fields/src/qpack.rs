@@ -9,7 +9,7 @@ mod decoder;
 mod encoder;
 mod error;
 mod instruction;
-mod static_table;
+pub(crate) mod static_table;
 
 pub use crate::field_line::{DecodedField, FieldSink, Scratch, Sensitivity};
 pub use decoder::{Decoded, Decoder};

@@ -5,11 +5,11 @@ use ajay_http::KnownField;
 use crate::name::{KnownName, NameId, PseudoField};
 
 /// A field line of the table. Every name and value is valid.
-pub(super) struct StaticEntry {
+pub(crate) struct StaticEntry {
     /// Without an id: `expect-ct` and `purpose`.
-    pub(super) known: Option<KnownName>,
-    pub(super) name: &'static str,
-    pub(super) value: &'static [u8],
+    pub(crate) known: Option<KnownName>,
+    pub(crate) name: &'static str,
+    pub(crate) value: &'static [u8],
 }
 
 const fn named(known: KnownName, value: &'static str) -> StaticEntry {
@@ -38,13 +38,13 @@ const fn unknown(name: &'static str, value: &'static str) -> StaticEntry {
 
 /// The entry of an index.
 #[inline]
-pub(super) fn get(index: u64) -> Option<&'static StaticEntry> {
+pub(crate) fn get(index: u64) -> Option<&'static StaticEntry> {
     ENTRIES.get(usize::try_from(index).ok()?)
 }
 
 /// The smallest index with that name.
 #[inline]
-pub(super) fn index_of_name(id: NameId) -> Option<usize> {
+pub(crate) fn index_of_name(id: NameId) -> Option<usize> {
     match NAME_INDICES[id.as_usize()] {
         NONE => None,
         index => Some(usize::from(index)),
@@ -53,7 +53,7 @@ pub(super) fn index_of_name(id: NameId) -> Option<usize> {
 
 /// The index of that field line.
 #[inline]
-pub(super) fn index_of(id: NameId, value: &[u8]) -> Option<usize> {
+pub(crate) fn index_of(id: NameId, value: &[u8]) -> Option<usize> {
     let mut index = NAME_INDICES[id.as_usize()];
     while let Some(entry) = ENTRIES.get(usize::from(index)) {
         if entry.value == value {
