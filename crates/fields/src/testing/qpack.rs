@@ -69,6 +69,8 @@ pub fn fuzz_qpack_decode(data: &[u8]) {
                 let len = out.len();
                 patient.write_decoder_stream(&mut out);
                 assert_eq!(out.len(), len, "said twice");
+                impatient.write_decoder_stream(&mut out);
+                assert_eq!(out.len(), 2 * len);
             }
             2 => {
                 let whole = patient.receive_encoder_stream(piece);
