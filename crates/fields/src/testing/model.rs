@@ -112,18 +112,20 @@ impl ModelEncoder {
         }
 
         let required = section.required_insert_count;
+        let entries_max = u64::from(self.table_bytes_max / 32);
+        // Never further away than the table is long, which lsqpack does not bear.
         let base = match choose() % 4 {
             0 => required,
             1 => count_before,
-            2 => 0,
-            _ => required + u64::from(choose()),
+            2 => required.saturating_sub(u64::from(choose()) % entries_max.max(1)),
+            _ => required + u64::from(choose()) % (self.insert_count - required + 1),
         };
         let mut out = Vec::new();
         if required == 0 {
             out.push(0);
             integer::encode(base, 0, 7, &mut out);
         } else {
-            let encoded = required % (2 * u64::from(self.table_bytes_max / 32)) + 1;
+            let encoded = required % (2 * entries_max) + 1;
             integer::encode(encoded, 0, 8, &mut out);
             match base.checked_sub(required) {
                 Some(delta) => integer::encode(delta, 0, 7, &mut out),
