@@ -40,7 +40,7 @@ fn qpack_piece() -> impl Strategy<Value = Vec<u8>> {
     let start = prop_oneof![
         Just(vec![0, 0]),
         Just(vec![0x3f, 0x21]),
-        (0..8_u8, any::<u8>()).prop_map(|(count, base)| vec![count, base % 4 | base & 0x80]),
+        (0..8_u8, any::<u8>()).prop_map(|(count, base)| vec![count, (base % 4) | (base & 0x80)]),
         Just(vec![]),
     ];
     (start, wild_block()).prop_map(|(start, rest)| [start, rest].concat())
