@@ -28,8 +28,8 @@ use crate::{
 ///
 /// After an error it must not be used again: all errors end the connection. Its memory is bounded by
 /// the table's largest size: the table, four times that for an instruction that has not come whole,
-/// twice that for strings; beside it, 16 bytes a stream that may be blocked, and
-/// [`PENDING_BYTES_MAX`] for the decoder stream.
+/// twice that for strings; beside it, 16 bytes a stream that may be blocked, and 16 KiB for the
+/// decoder stream.
 #[derive(Debug)]
 pub struct Decoder {
     table: DynamicTable,
