@@ -93,7 +93,7 @@ pub(crate) fn is_lower_token(name: &[u8]) -> bool {
 /// A sink until it has said that it wants no more.
 pub(crate) struct Gate<'a, S> {
     sink: &'a mut S,
-    is_open: bool,
+    pub(crate) is_open: bool,
 }
 
 impl<'a, S: FieldSink> Gate<'a, S> {
