@@ -7,6 +7,7 @@ const PACKAGES: &[&str] = &[
     "curl",               // black-box tests
     "python3",            // black-box tests: http.client and raw sockets
     "python3-hpack",      // differential tests of HPACK
+    "python3-pip",        // what Debian does not have: PYTHON_PACKAGES
     "python3-hyperframe", // black-box tests: HTTP/2 frames by hand
     "python3-h2",         // black-box tests: another client of HTTP/2
     "nghttp2-client",     // black-box tests: nghttp and h2load
@@ -28,6 +29,11 @@ const PACKAGES_HEAVY: &[&str] = &[
     "chromium", // the browser test
 ];
 
+/// Packages of PyPI, each with its version; into `target/python`, where nothing else sees them.
+const PYTHON_PACKAGES: &[(&str, &str)] = &[
+    ("pylsqpack", "1.0.0"), // differential tests of QPACK
+];
+
 /// Programs installed by cargo: crate, version, how to ask for it.
 ///
 /// Pinned, so that a new release of one does not change what passes.
@@ -40,6 +46,9 @@ const TOOLS: &[(&str, &str, &[&str])] = &[
 /// With what the long tests need, if `heavy`.
 pub(crate) fn run(heavy: bool) -> Result<(), Failure> {
     install_packages(if heavy { PACKAGES_HEAVY } else { &[] })?;
+    for &(package, version) in PYTHON_PACKAGES {
+        install_python_package(package, version)?;
+    }
     for &(tool, version, ask) in TOOLS {
         if installed_version(tool, ask).as_deref() == Some(version) {
             println!("{tool} {version} is installed");
@@ -85,6 +94,34 @@ fn install_packages(more: &[&'static str]) -> Result<(), Failure> {
     let mut install = vec!["install", "-y", "-q", "--no-install-recommends"];
     install.extend(missing);
     apt_get(&install)
+}
+
+fn install_python_package(package: &str, version: &str) -> Result<(), Failure> {
+    let folder = run::root().join("target/python");
+    if folder
+        .join(format!("{package}-{version}.dist-info"))
+        .exists()
+    {
+        println!("{package} {version} is installed");
+        return Ok(());
+    }
+    let folder = folder.display().to_string();
+    let exact = format!("{package}=={version}");
+    // Debian's own, which runs the tests; another `python3` may come first in PATH.
+    command(
+        "/usr/bin/python3",
+        &[
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--upgrade",
+            "--target",
+            &folder,
+            &exact,
+        ],
+    )
+    .run()
 }
 
 fn is_package_installed(package: &str) -> bool {

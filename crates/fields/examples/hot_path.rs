@@ -12,7 +12,7 @@ use std::{hint::black_box, ops::ControlFlow, time::Instant};
 use ajay_fields::{
     PseudoField,
     hpack::{DecodedField, Decoder, Encoder, Sensitivity},
-    huffman,
+    huffman, integer, qpack,
 };
 use ajay_http::{KnownField, StatusCode};
 
@@ -27,7 +27,7 @@ type Case = fn(u32);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let cases: [(&str, Case); 11] = [
+    let cases: [(&str, Case); 15] = [
         ("huffman-decode", huffman_decode_measured),
         ("huffman-encode", huffman_encode_measured),
         ("decode-first", decode_first_measured),
@@ -43,6 +43,14 @@ fn main() {
         ("encode-copied", copy_measured),
         ("encode-first", encode_first_measured),
         ("new", new_measured),
+        ("hpack-static", hpack_static_measured),
+        ("qpack-first", |count| {
+            qpack_decode_measured(&qpack_first_request(), count)
+        }),
+        ("qpack-static", |count| {
+            qpack_decode_measured(QPACK_STATIC, count)
+        }),
+        ("qpack-hello", qpack_encode_measured),
     ];
     if let [_, name, count] = arguments.as_slice() {
         let count = count.parse().expect("a number");
@@ -263,5 +271,87 @@ fn encode_first_measured(count: u32) {
 fn new_measured(count: u32) {
     for _ in 0..count {
         black_box((Encoder::new(), Decoder::new(4096)));
+    }
+}
+
+/// A browser's first request without a dynamic table: static lines and names, and Huffman-encoded
+/// literals.
+fn qpack_first_request() -> Vec<u8> {
+    let mut out = vec![0, 0];
+    for index in [17, 23, 1] {
+        out.push(0xc0 | index);
+    }
+    for (index, value) in [
+        (0, "www.example.org"),
+        (95, USER_AGENT),
+        (29, ACCEPT),
+        (72, "en-US,en;q=0.5"),
+        (31, "gzip, deflate, br, zstd"),
+    ] {
+        integer::encode(index, 0x50, 4, &mut out);
+        let len = huffman::encoded_len(value.as_bytes()) as u64;
+        integer::encode(len, 0x80, 7, &mut out);
+        huffman::encode(value.as_bytes(), &mut out);
+    }
+    out
+}
+
+/// What h2load sends: lines of the static table, and an authority and a user agent in plain text.
+const QPACK_STATIC: &[u8] = b"\x00\x00\xd1\xd7\xc1\x50\x09127.0.0.1\x5f\x50\x06h2load";
+/// The same in HPACK, nothing inserted.
+const HPACK_STATIC: &[u8] = b"\x82\x87\x84\x01\x09127.0.0.1\x0f\x2b\x06h2load";
+
+#[inline(never)]
+fn qpack_decode_measured(section: &[u8], count: u32) {
+    let mut decoder = qpack::Decoder::new(0, 0);
+    let mut scratch = qpack::Scratch::new();
+    for _ in 0..count {
+        let mut bytes = 0;
+        let result = decoder.decode(
+            &mut scratch,
+            0,
+            black_box(section),
+            &mut |field: DecodedField<'_>| {
+                bytes += field.size();
+                ControlFlow::Continue(())
+            },
+        );
+        assert!(result.is_ok());
+        black_box(bytes);
+    }
+}
+
+#[inline(never)]
+fn hpack_static_measured(count: u32) {
+    let mut decoder = Decoder::new(4096);
+    for _ in 0..count {
+        decode(&mut decoder, black_box(HPACK_STATIC));
+    }
+}
+
+#[inline(never)]
+fn qpack_encode_measured(count: u32) {
+    let mut encoder = qpack::Encoder::new();
+    let mut out = Vec::with_capacity(256);
+    for _ in 0..count {
+        out.clear();
+        encoder.begin(&mut out);
+        encoder.status(StatusCode::OK, &mut out);
+        for (field, value) in [
+            (KnownField::ContentType, &b"text/plain; charset=utf-8"[..]),
+            (KnownField::Server, b"ajay"),
+            (KnownField::Date, DATE),
+            (KnownField::ContentLength, b"13"),
+        ] {
+            let name = field.as_str().as_bytes();
+            encoder.field(
+                Some(field),
+                name,
+                black_box(value),
+                Sensitivity::Public,
+                &mut out,
+            );
+        }
+        black_box(&out);
     }
 }

@@ -1,12 +1,12 @@
-//! Field lines as decoders give them, and who takes them.
+//! Decoded field lines: what decoders give out, and where to.
 
 use std::ops::ControlFlow;
 
 use ajay_http::class;
 
-use crate::name::KnownName;
+use crate::{dynamic_table::ENTRY_OVERHEAD_BYTES, name::KnownName};
 
-/// A field line of a block. The strings live until the sink returns.
+/// A field line of a block or section. The strings live until the sink returns.
 ///
 /// Whether they consist of allowed bytes was found out once, when they came as literals: for a line
 /// from a table it is remembered. That is not judged here.
@@ -18,7 +18,7 @@ pub struct DecodedField<'a> {
     pub name: &'a [u8],
     /// The value.
     pub value: &'a [u8],
-    /// Whether it is a literal that no intermediary may index (§6.2.3).
+    /// Whether it is a literal that no intermediary may index (RFC 7541 §6.2.3, RFC 9204 §4.5.4).
     pub never_indexed: bool,
     /// Whether the name is known, or a token without upper case (RFC 9113 §8.2).
     pub is_name_valid: bool,
@@ -28,18 +28,19 @@ pub struct DecodedField<'a> {
 }
 
 impl DecodedField<'_> {
-    /// What it counts for limits on a field section (RFC 9113 §6.5.2, RFC 7541 §4.1).
+    /// What it counts for limits on a field section (RFC 9113 §6.5.2, RFC 9114 §4.2.2).
     #[inline]
     #[must_use]
     pub const fn size(&self) -> usize {
-        self.name.len() + self.value.len() + crate::dynamic_table::ENTRY_OVERHEAD_BYTES
+        self.name.len() + self.value.len() + ENTRY_OVERHEAD_BYTES
     }
 }
 
-/// Takes the field lines of a block in order.
+/// Takes the field lines of a block or section in order.
 pub trait FieldSink {
-    /// Takes one. After [`ControlFlow::Break`] it is not called again for this block; the block is
-    /// decoded to its end all the same, because that changes the dynamic table.
+    /// Takes one. After [`ControlFlow::Break`] it is not called again for this block, which
+    /// is decoded to its end all the same: a rule may be broken there, and in HTTP/2 it changes the
+    /// dynamic table.
     fn field(&mut self, field: DecodedField<'_>) -> ControlFlow<()>;
 }
 
@@ -75,7 +76,16 @@ impl Scratch {
     }
 }
 
-/// Whether a name is a token without upper case (RFC 9113 §8.2).
+/// Whether a value may enter tables.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sensitivity {
+    /// It may, unless the field's name forbids it.
+    Public,
+    /// It must not, here and at any intermediary (RFC 7541 §7.1.3, RFC 9204 §7.1.3).
+    Secret,
+}
+
+/// Whether a name is a token without upper case (RFC 9113 §8.2, RFC 9114 §4.2).
 pub(crate) fn is_lower_token(name: &[u8]) -> bool {
     class::is_token(name) && !name.iter().any(u8::is_ascii_uppercase)
 }
@@ -83,7 +93,7 @@ pub(crate) fn is_lower_token(name: &[u8]) -> bool {
 /// A sink until it has said that it wants no more.
 pub(crate) struct Gate<'a, S> {
     sink: &'a mut S,
-    is_open: bool,
+    pub(crate) is_open: bool,
 }
 
 impl<'a, S: FieldSink> Gate<'a, S> {

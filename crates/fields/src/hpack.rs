@@ -8,8 +8,7 @@ mod encoder;
 mod error;
 mod static_table;
 
-pub use crate::encoder::Sensitivity;
-pub use crate::field_line::{DecodedField, FieldSink, Scratch};
+pub use crate::field_line::{DecodedField, FieldSink, Scratch, Sensitivity};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use error::HpackError;

@@ -1,7 +1,7 @@
 //! Field compression that HTTP/2 and HTTP/3 share, without I/O.
 //!
 //! * [`hpack`]: the encoder and the decoder of HTTP/2's field blocks (RFC 7541).
-//! * [`qpack`]: those of HTTP/3's (RFC 9204).
+//! * [`qpack`]: those of HTTP/3's field sections (RFC 9204).
 //! * [`huffman`]: the static Huffman code of string literals (RFC 7541 §5.2, appendix B).
 //! * [`integer`]: integers with a prefix (RFC 7541 §5.1).
 //! * [`DynamicTable`]: the storage of a dynamic table (RFC 7541 §2.3.2, §4).
@@ -26,6 +26,6 @@ pub mod qpack;
 pub mod testing;
 
 pub use dynamic_table::{DynamicTable, Entry};
-pub use encoder::{FieldEncoder, Sensitivity};
-pub use field_line::{DecodedField, FieldSink, Scratch};
+pub use encoder::FieldEncoder;
+pub use field_line::{DecodedField, FieldSink, Scratch, Sensitivity};
 pub use name::{KnownName, PseudoField};

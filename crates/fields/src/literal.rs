@@ -1,4 +1,4 @@
-//! String literals.
+//! String literals with a length prefix of any width.
 
 use std::ops::Range;
 
@@ -49,18 +49,16 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Reads a string literal (RFC 7541 §5.2, RFC 9204 §4.1.2): the bit above the length's `prefix_bits` says
-/// whether it is Huffman-encoded, and then it is decoded to the scratch buffer from `scratch_start` on.
-///
-/// # Errors
-/// It is truncated, or not well encoded.
+/// Reads a string literal (RFC 7541 §5.2, RFC 9204 §4.1.2) whose length has `prefix_bits`, below the
+/// bit that tells of Huffman encoding. Such a string is decoded into the scratch buffer from
+/// `scratch_start` on.
 #[inline]
-pub(crate) fn string<'a, E: From<IntegerError> + From<HuffmanError>>(
+pub(crate) fn string<'a>(
     input: &'a [u8],
     prefix_bits: u32,
     scratch: &mut Vec<u8>,
     scratch_start: usize,
-) -> Result<(Text<'a>, &'a [u8]), E> {
+) -> Result<(Text<'a>, &'a [u8]), LiteralError> {
     let is_huffman = input
         .first()
         .is_some_and(|first| first & (1 << prefix_bits) != 0);
@@ -78,4 +76,24 @@ pub(crate) fn string<'a, E: From<IntegerError> + From<HuffmanError>>(
         is_field_value: decoded.is_field_value,
     };
     Ok((text, rest))
+}
+
+/// Why a literal was refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum LiteralError {
+    /// Its length; also that the input ends inside the string.
+    Integer(IntegerError),
+    Huffman(HuffmanError),
+}
+
+impl From<IntegerError> for LiteralError {
+    fn from(error: IntegerError) -> Self {
+        Self::Integer(error)
+    }
+}
+
+impl From<HuffmanError> for LiteralError {
+    fn from(error: HuffmanError) -> Self {
+        Self::Huffman(error)
+    }
 }

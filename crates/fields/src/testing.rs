@@ -16,6 +16,12 @@ use crate::{
     hpack::{DecodedField, Decoder, Encoder, HpackError, Scratch, Sensitivity},
 };
 
+mod model;
+mod qpack;
+
+pub use model::ModelEncoder;
+pub use qpack::{decode_section, fuzz_qpack_decode, fuzz_qpack_round_trip};
+
 /// A field line that was decoded.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Line {

@@ -2,7 +2,9 @@
 
 use std::{fs, path::Path};
 
-use ajay_fields::testing::{fuzz_hpack_decode, fuzz_hpack_round_trip};
+use ajay_fields::testing::{
+    fuzz_hpack_decode, fuzz_hpack_round_trip, fuzz_qpack_decode, fuzz_qpack_round_trip,
+};
 
 #[test]
 fn hpack_decode() {
@@ -12,6 +14,16 @@ fn hpack_decode() {
 #[test]
 fn hpack_round_trip() {
     replay("hpack_round_trip", fuzz_hpack_round_trip);
+}
+
+#[test]
+fn qpack_decode() {
+    replay("qpack_decode", fuzz_qpack_decode);
+}
+
+#[test]
+fn qpack_round_trip() {
+    replay("qpack_round_trip", fuzz_qpack_round_trip);
 }
 
 fn replay(target: &str, run: fn(&[u8])) {

@@ -4,7 +4,10 @@
 use ajay_fields::{
     hpack::{Decoder, Encoder},
     huffman,
-    testing::{decode, encode, fuzz_hpack_decode, fuzz_hpack_round_trip},
+    testing::{
+        decode, encode, fuzz_hpack_decode, fuzz_hpack_round_trip, fuzz_qpack_decode,
+        fuzz_qpack_round_trip,
+    },
 };
 use lines::{Operation, operation};
 use proptest::{collection::vec, prelude::*};
@@ -30,6 +33,17 @@ fn wild_block() -> impl Strategy<Value = Vec<u8>> {
         },
     );
     vec(representation, 0..8).prop_map(|all| all.concat())
+}
+
+/// What may be a section, or instructions that begin with a capacity.
+fn qpack_piece() -> impl Strategy<Value = Vec<u8>> {
+    let start = prop_oneof![
+        Just(vec![0, 0]),
+        Just(vec![0x3f, 0x21]),
+        (0..8_u8, any::<u8>()).prop_map(|(count, base)| vec![count, (base % 4) | (base & 0x80)]),
+        Just(vec![]),
+    ];
+    (start, wild_block()).prop_map(|(start, rest)| [start, rest].concat())
 }
 
 proptest! {
@@ -101,5 +115,20 @@ proptest! {
     #[test]
     fn operations_in_any_order(operations in vec(any::<u8>(), 0..400)) {
         fuzz_hpack_round_trip(&operations);
+    }
+    #[test]
+    fn qpack_of_any_bytes(choice in any::<u8>(), pieces in vec((any::<u8>(), qpack_piece()), 1..16)) {
+        let mut data = vec![choice];
+        for (kind, piece) in pieces {
+            let piece = &piece[..piece.len().min(255)];
+            data.extend([kind, piece.len() as u8]);
+            data.extend_from_slice(piece);
+        }
+        fuzz_qpack_decode(&data);
+    }
+
+    #[test]
+    fn qpack_in_any_order(operations in vec(any::<u8>(), 0..600)) {
+        fuzz_qpack_round_trip(&operations);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ajay_fields::qpack::{Failure, QpackError};
+use ajay_fields::qpack::QpackError;
 use ajay_http::StatusCode;
 use ajay_mux::{Fault, response::HeadFault};
 
@@ -368,11 +368,12 @@ impl From<Fault> for Violation {
 impl From<QpackError> for Violation {
     #[cold]
     fn from(error: QpackError) -> Self {
-        match (error, error.failure()) {
+        match (error, ErrorCode(error.code())) {
             (QpackError::TooManyLines, _) => Self::FieldSectionTooLarge,
-            (_, Failure::Decompression) => Self::FieldSectionInvalid,
-            (_, Failure::EncoderStream) => Self::EncoderStreamInvalid,
-            (_, Failure::DecoderStream) => Self::DecoderStreamInvalid,
+            (QpackError::DecoderStreamStalled, _) => Self::AcknowledgmentsPiledUp,
+            (_, ErrorCode::QPACK_ENCODER_STREAM_ERROR) => Self::EncoderStreamInvalid,
+            (_, ErrorCode::QPACK_DECODER_STREAM_ERROR) => Self::DecoderStreamInvalid,
+            _ => Self::FieldSectionInvalid,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     dynamic_table::{DynamicTable, Entry},
     field_line::{DecodedField, FieldSink, Gate, Scratch, is_lower_token},
     integer,
-    literal::{Text, string},
+    literal::{self, Text},
     name::KnownName,
 };
 
@@ -195,7 +195,7 @@ impl Decoder {
         let (index, rest) = index(input, prefix_bits)?;
         let (name, rest) = match index {
             0 => {
-                let (text, rest) = string::<HpackError>(rest, pattern::STRING_PREFIX, scratch, 0)?;
+                let (text, rest) = literal::string(rest, pattern::STRING_PREFIX, scratch, 0)?;
                 (Name::Literal(text), rest)
             }
             _ => (self.indexed_name(index, scratch)?, rest),
@@ -205,8 +205,7 @@ impl Decoder {
             Name::Unknown { len, .. } => *len,
             Name::Known(_) => 0,
         };
-        let (value, rest) =
-            string::<HpackError>(rest, pattern::STRING_PREFIX, scratch, value_start)?;
+        let (value, rest) = literal::string(rest, pattern::STRING_PREFIX, scratch, value_start)?;
 
         let (known, name, is_name_valid) = match name {
             Name::Known(known) => (Some(known), known.as_str().as_bytes(), true),

@@ -20,7 +20,7 @@ use ajay_http::{KnownField, StatusCode};
 use super::{STATIC_LEN, TABLE_BYTES_INITIAL, pattern, static_table};
 use crate::{
     dynamic_table::{DynamicTable, ENTRY_OVERHEAD_BYTES, Entry},
-    encoder::{FieldEncoder, Sensitivity},
+    field_line::Sensitivity,
     huffman, integer,
     name::{KnownName, NameId, PseudoField},
 };
@@ -248,30 +248,6 @@ impl Encoder {
             is_value_valid: false,
         });
         self.places[hash.place()] = self.table.insertions() as u16;
-    }
-}
-
-impl FieldEncoder for Encoder {
-    #[inline]
-    fn begin(&mut self, out: &mut Vec<u8>) {
-        Encoder::begin(self, out);
-    }
-
-    #[inline]
-    fn status(&mut self, status: StatusCode, out: &mut Vec<u8>) {
-        Encoder::status(self, status, out);
-    }
-
-    #[inline]
-    fn field(
-        &mut self,
-        known: Option<KnownField>,
-        name_lowercase: &[u8],
-        value: &[u8],
-        sensitivity: Sensitivity,
-        out: &mut Vec<u8>,
-    ) {
-        Encoder::field(self, known, name_lowercase, value, sensitivity, out);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{huffman::HuffmanError, integer::IntegerError};
+use crate::{huffman::HuffmanError, integer::IntegerError, literal::LiteralError};
 
 macro_rules! errors {
     ($($(#[$doc:meta])* $variant:ident = $text:literal;)*) => {
@@ -76,6 +76,15 @@ impl From<IntegerError> for HpackError {
         match error {
             IntegerError::Truncated => Self::Truncated,
             IntegerError::TooLarge => Self::IntegerTooLarge,
+        }
+    }
+}
+
+impl From<LiteralError> for HpackError {
+    fn from(error: LiteralError) -> Self {
+        match error {
+            LiteralError::Integer(error) => error.into(),
+            LiteralError::Huffman(error) => error.into(),
         }
     }
 }

@@ -1,88 +1,106 @@
-//! The decoder: the peer's dynamic table, and the field sections that refer to it.
+//! The decoder of field sections.
+//!
+//! Entries have absolute indices, counted from the first insertion (§3.2.4). A section of a stream is
+//!
+//! | Required Insert Count | what happens |
+//! |---|---|
+//! | 0 | decoded; it refers to no dynamic entry |
+//! | at most what was inserted | decoded and acknowledged (§4.4.1) |
+//! | more | blocked until the encoder stream has brought the insertions (§2.1.2) |
+//!
+//! A Required Insert Count larger than the section needs is accepted (§2.2.1 leaves that open): it
+//! only costs its sender a wait. One that is smaller shows in an entry that it does not cover.
 
 use super::{
-    error::QpackError,
-    instruction::{InvalidInteger, Partial, Read},
+    QpackError,
+    instruction::{self, Extent},
     pattern, static_table,
 };
 use crate::{
-    dynamic_table::{DynamicTable, ENTRY_OVERHEAD_BYTES, Entry},
+    dynamic_table::{DynamicTable, ENTRY_OVERHEAD_BYTES, Entry, TABLE_BYTES_LIMIT},
     field_line::{DecodedField, FieldSink, Gate, Scratch, is_lower_token},
     integer,
-    literal::{Text, string},
+    literal::{self, LiteralError, Text},
     name::KnownName,
 };
 
 /// The decoder of a connection's field sections.
 ///
-/// After an error the dynamic table means nothing, and the decoder must not be used again.
+/// After an error it must not be used again: all errors end the connection. Its memory is bounded by
+/// the table's largest size: the table, four times that for an instruction that has not come whole,
+/// twice that for strings; beside it, 16 bytes a stream that may be blocked, and 16 KiB for the
+/// decoder stream.
 #[derive(Debug)]
 pub struct Decoder {
     table: DynamicTable,
-    /// SETTINGS_QPACK_MAX_TABLE_CAPACITY, as we announce it.
-    capacity_max: u32,
-    /// SETTINGS_QPACK_BLOCKED_STREAMS, as we announce it.
+    /// What our SETTINGS say.
+    table_bytes_max: u32,
     blocked_streams_max: u32,
     lines_max: u32,
-    /// Streams with a section that waits for entries.
-    blocked: Vec<u64>,
-    /// Entries that the encoder knows that we have (§2.1.4).
+    /// The beginning of an instruction of the encoder stream.
+    partial: Vec<u8>,
+    /// How long `partial` must be before it is worth a look.
+    partial_needed: usize,
+    /// For the strings of the encoder stream.
+    scratch: Scratch,
+    /// Streams whose section waits. Those whose insertions have come leave when there is need.
+    blocked: Vec<Blocked>,
+    /// Acknowledgments and cancellations that have yet to be sent.
+    pending: Vec<u8>,
+    is_stalled: bool,
+    /// Insertions that the peer knows, or will from `pending`, that we have (§2.1.4).
     acknowledged: u64,
-    partial: Partial,
-    /// Instructions that are to be sent.
-    instructions: Vec<u8>,
 }
 
-/// What came of a field section.
+#[derive(Clone, Copy, Debug)]
+struct Blocked {
+    stream: u64,
+    required_insert_count: u64,
+}
+
+/// What became of a field section.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Decoded {
-    /// All its lines were given to the sink.
+    /// All of its lines were given to the sink.
     Done,
-    /// It needs entries that have not come; nothing was given to the sink. It can be decoded once
-    /// [`Decoder::insert_count`] is this.
+    /// None were, for insertions are missing: it is to be decoded again when
+    /// [`is_ready`](Decoder::is_ready).
     Blocked {
-        /// The section's Required Insert Count.
+        /// How many insertions it needs.
         required_insert_count: u64,
     },
 }
 
-/// The prefix of a field section.
-#[derive(Clone, Copy)]
-struct Prefix {
-    required_insert_count: u64,
-    base: u64,
-}
-
-/// Instructions longer than this are none: a name and a value that fill the table, each Huffman-encoded in
-/// the longest way, and their lengths.
-const fn instruction_bytes_max(capacity: u32) -> usize {
-    capacity as usize * 8 + 32
-}
-
-impl InvalidInteger for QpackError {
-    const INVALID_INTEGER: Self = Self::EncoderInstructionInvalid;
-}
+/// What may be pending for the decoder stream before the peer is taken for one that does not read
+/// it: some thousand instructions, each of which had a request of its own.
+const PENDING_BYTES_MAX: usize = 16 * 1024;
 
 impl Decoder {
-    /// A decoder for a peer to which our SETTINGS announce `table_bytes_max` (65 535 at most, see
-    /// [`table_bytes_max`](Self::table_bytes_max)) and `blocked_streams_max`. Does not allocate.
+    /// A decoder for a peer to which our SETTINGS announce a
+    /// [capacity](Self::table_bytes_max) (SETTINGS_QPACK_MAX_TABLE_CAPACITY) of `table_bytes_max`,
+    /// 65 535 at most, and SETTINGS_QPACK_BLOCKED_STREAMS of `blocked_streams_max`. Does not
+    /// allocate.
     #[must_use]
     pub fn new(table_bytes_max: u32, blocked_streams_max: u32) -> Self {
         Self {
-            // Its capacity is zero until the encoder sets it (§3.2.3).
+            // The capacity is 0 until the peer's encoder sets it (§3.2.3).
             table: DynamicTable::new(0),
-            capacity_max: table_bytes_max.min(crate::dynamic_table::TABLE_BYTES_LIMIT),
+            table_bytes_max: table_bytes_max.min(TABLE_BYTES_LIMIT),
             blocked_streams_max,
             lines_max: u32::MAX,
+            partial: Vec::new(),
+            partial_needed: 0,
+            scratch: Scratch::new(),
             blocked: Vec::new(),
+            pending: Vec::new(),
+            is_stalled: false,
             acknowledged: 0,
-            partial: Partial::default(),
-            instructions: Vec::new(),
         }
     }
 
-    /// From how many lines on a section is an error, instead of being decoded to its end whatever the sink
-    /// says. At first there is no bound.
+    /// From now on a section of more lines is an error, and its work ends there whatever the sink
+    /// says. A reference to a table takes one byte, so a section can have as many lines as bytes. At
+    /// first there is no bound.
     pub const fn set_lines_max(&mut self, lines_max: u32) {
         self.lines_max = lines_max;
     }
@@ -90,165 +108,215 @@ impl Decoder {
     /// What SETTINGS_QPACK_MAX_TABLE_CAPACITY must say: what was asked for, but 65 535 at most.
     #[must_use]
     pub const fn table_bytes_max(&self) -> u32 {
-        self.capacity_max
+        self.table_bytes_max
     }
 
-    /// How many entries were ever inserted.
+    /// The dynamic table.
+    #[must_use]
+    pub const fn table(&self) -> &DynamicTable {
+        &self.table
+    }
+
+    /// How many entries were inserted so far (§3.2.4).
+    #[inline]
     #[must_use]
     pub const fn insert_count(&self) -> u64 {
         self.table.insertions()
+    }
+
+    /// Whether a section that was [blocked](Decoded::Blocked) can be decoded.
+    #[inline]
+    #[must_use]
+    pub const fn is_ready(&self, required_insert_count: u64) -> bool {
+        required_insert_count <= self.insert_count()
+    }
+
+    /// How many streams are blocked.
+    #[must_use]
+    pub fn blocked_streams(&self) -> usize {
+        let is_blocked = |blocked: &&Blocked| !self.is_ready(blocked.required_insert_count);
+        self.blocked.iter().filter(is_blocked).count()
     }
 
     /// Memory held, used or not.
     #[must_use]
     pub fn capacity_bytes(&self) -> usize {
         self.table.capacity_bytes()
-            + self.partial.capacity_bytes()
-            + self.instructions.capacity()
-            + self.blocked.capacity() * size_of::<u64>()
+            + self.partial.capacity()
+            + self.scratch.capacity_bytes()
+            + self.blocked.capacity() * size_of::<Blocked>()
+            + self.pending.capacity()
     }
 
-    /// Takes bytes of the peer's encoder stream, in whatever pieces they come. The beginning of an
-    /// instruction is kept.
+    /// Takes bytes of the peer's encoder stream (§4.3), in pieces of any size. What instructions can
+    /// cost is a copy of an entry each: a Duplicate is one byte long.
     ///
     /// # Errors
     /// An instruction breaks a rule.
     pub fn receive_encoder_stream(&mut self, bytes: &[u8]) -> Result<(), QpackError> {
-        let mut partial = std::mem::take(&mut self.partial);
-        let mut scratch = Vec::new();
-        let result = partial.read(
-            bytes,
-            instruction_bytes_max(self.capacity_max),
-            QpackError::EntryTooLarge,
-            |rest| self.instruction(rest, &mut scratch),
-        );
-        self.partial = partial;
+        let mut rest = bytes;
+        while !self.partial.is_empty() {
+            let missing = self.partial_needed.saturating_sub(self.partial.len());
+            let (piece, after) = rest.split_at(missing.min(rest.len()));
+            self.partial.extend_from_slice(piece);
+            rest = after;
+            if self.partial.len() < self.partial_needed {
+                return Ok(());
+            }
+            match instruction::measure(&self.partial, self.capacity())? {
+                Extent::AtLeast(needed) => self.wait_for(needed),
+                Extent::Whole(_) => {
+                    let mut partial = std::mem::take(&mut self.partial);
+                    let result = self.instruction(&partial);
+                    partial.clear();
+                    partial.shrink_to(PARTIAL_BYTES_KEPT);
+                    self.partial = partial;
+                    result?;
+                }
+            }
+        }
+        loop {
+            match instruction::measure(rest, self.capacity())? {
+                Extent::Whole(len) => {
+                    let (whole, after) = rest.split_at(len);
+                    self.instruction(whole)?;
+                    rest = after;
+                }
+                Extent::AtLeast(needed) => {
+                    self.partial.extend_from_slice(rest);
+                    self.wait_for(needed);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// The instruction in `partial` needs so many bytes, or more.
+    fn wait_for(&mut self, needed: usize) {
+        self.partial_needed = needed;
+        if !self.partial.is_empty() {
+            self.partial
+                .reserve_exact(needed.saturating_sub(self.partial.len()));
+        }
+    }
+
+    fn capacity(&self) -> usize {
+        self.table.bytes_max() as usize
+    }
+
+    /// Carries out one instruction, which is whole.
+    fn instruction(&mut self, input: &[u8]) -> Result<(), QpackError> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let result = self.instruction_with(input, &mut scratch.0);
+        if scratch.capacity_bytes() > self.capacity() * 2 {
+            scratch.shrink_to(self.capacity() * 2);
+        }
+        self.scratch = scratch;
         result
     }
 
-    /// Carries out the instruction at the start of `input` (§4.3), and returns its length.
-    fn instruction(
-        &mut self,
-        input: &[u8],
-        scratch: &mut Vec<u8>,
-    ) -> Result<usize, Read<QpackError>> {
-        const INSERT_NAMED: u8 = 0x80;
-        const INSERT_NAMED_STATIC: u8 = 0x40;
-        const INSERT_LITERAL: u8 = 0x40;
-        const SET_CAPACITY: u8 = 0x20;
+    #[inline]
+    fn instruction_with(&mut self, input: &[u8], scratch: &mut Vec<u8>) -> Result<(), QpackError> {
         let first = input.first().copied().unwrap_or_default();
-        let rest = if first & INSERT_NAMED != 0 {
-            self.expect_capacity()?;
-            let (index, rest) = integer::decode(input, 6)?;
-            let name = match first & INSERT_NAMED_STATIC {
-                0 => self
-                    .relative(index)
-                    .map(|entry| self.copy_name(entry, scratch)),
-                _ => static_table::get(index).map(|entry| static_name(entry, scratch)),
+        if first & pattern::INSERT_NAMED != 0 {
+            let (index, rest) = instruction_integer(input, pattern::INSERT_NAMED_PREFIX)?;
+            let (known, name_len, is_name_valid) = if first & pattern::INSERT_NAMED_STATIC != 0 {
+                let entry =
+                    static_table::get(index).ok_or(QpackError::InsertStaticIndexOutOfRange)?;
+                let name = if entry.known.is_none() {
+                    entry.name
+                } else {
+                    ""
+                };
+                copy(name.as_bytes(), scratch, 0);
+                (entry.known, name.len(), true)
+            } else {
+                // The name is copied, because its entry may be evicted (§3.2.2).
+                let entry = self.newest(index)?;
+                let name = if entry.known.is_none() {
+                    entry.name
+                } else {
+                    &[]
+                };
+                copy(name, scratch, 0);
+                (entry.known, name.len(), entry.is_name_valid)
             };
-            let name = name.ok_or(Read::Invalid(QpackError::EncoderIndexOutOfRange))?;
-            let (value, rest) = self.string(rest, 7, scratch, name.scratch_len())?;
-            self.insert(&name, &value, scratch)?;
-            rest
-        } else if first & INSERT_LITERAL != 0 {
-            self.expect_capacity()?;
-            let (name, rest) = self.string(input, 5, scratch, 0)?;
-            let (value, rest) = self.string(rest, 7, scratch, name.scratch_end())?;
-            self.insert(&Name::literal(name), &value, scratch)?;
-            rest
-        } else if first & SET_CAPACITY != 0 {
-            let (capacity, rest) = integer::decode(input, 5)?;
-            match u32::try_from(capacity) {
-                Ok(capacity) if capacity <= self.capacity_max => {
-                    self.table.set_bytes_max(capacity);
-                }
-                _ => return Err(Read::Invalid(QpackError::CapacityTooLarge)),
-            }
-            rest
-        } else {
-            let (index, rest) = integer::decode(input, 5)?;
-            let entry = self.relative(index);
-            let entry = entry.ok_or(Read::Invalid(QpackError::EncoderIndexOutOfRange))?;
-            // It may be evicted to make room for itself (§3.2.2).
-            scratch.clear();
-            scratch.extend_from_slice(entry.name);
-            scratch.extend_from_slice(entry.value);
-            let (name, value) = scratch.split_at(entry.name.len());
-            let (known, is_name_valid) = (entry.known, entry.is_name_valid);
-            let is_value_valid = entry.is_value_valid;
-            self.table.insert(&Entry {
+            let (value, _) = instruction_string(rest, pattern::STRING_PREFIX, scratch, name_len)?;
+            let name = match known {
+                Some(known) => known.as_str().as_bytes(),
+                None => scratch.get(..name_len).unwrap_or_default(),
+            };
+            let entry = Entry {
                 known,
                 name,
-                value,
+                value: value.bytes(scratch),
                 is_name_valid,
-                is_value_valid,
-            });
-            rest
-        };
-        Ok(input.len() - rest.len())
-    }
-
-    /// Nothing can be inserted into a table without capacity, so nothing need be read.
-    fn expect_capacity(&self) -> Result<(), Read<QpackError>> {
-        if (self.table.bytes_max() as usize) < ENTRY_OVERHEAD_BYTES {
-            return Err(Read::Invalid(QpackError::EntryTooLarge));
+                is_value_valid: value.is_field_value(),
+            };
+            return insert(&mut self.table, &entry);
         }
-        Ok(())
-    }
-
-    /// A string of an instruction.
-    fn string<'a>(
-        &self,
-        input: &'a [u8],
-        prefix_bits: u32,
-        scratch: &mut Vec<u8>,
-        scratch_start: usize,
-    ) -> Result<(Text<'a>, &'a [u8]), Read<QpackError>> {
-        let (len, _) = integer::decode(input, prefix_bits)?;
-        // No symbol takes more than 30 bits: it cannot fit, so there is no use in waiting for it.
-        if len > instruction_bytes_max(self.table.bytes_max()) as u64 {
-            return Err(Read::Invalid(QpackError::EntryTooLarge));
+        if first & pattern::INSERT_LITERAL != 0 {
+            let (name, rest) =
+                instruction_string(input, pattern::INSERT_LITERAL_PREFIX, scratch, 0)?;
+            let value_start = name.scratch_end();
+            let (value, _) =
+                instruction_string(rest, pattern::STRING_PREFIX, scratch, value_start)?;
+            let name = name.bytes(scratch);
+            let known = KnownName::from_name(name);
+            let entry = Entry {
+                known,
+                name,
+                value: value.bytes(scratch),
+                is_name_valid: known.is_some() || is_lower_token(name),
+                is_value_valid: value.is_field_value(),
+            };
+            return insert(&mut self.table, &entry);
         }
-        string(input, prefix_bits, scratch, scratch_start).map_err(
-            |error: QpackError| match error {
-                QpackError::Truncated => Read::Incomplete,
-                _ => Read::Invalid(QpackError::EncoderInstructionInvalid),
-            },
-        )
+        if first & pattern::CAPACITY != 0 {
+            let (capacity, _) = instruction_integer(input, pattern::CAPACITY_PREFIX)?;
+            return match u32::try_from(capacity) {
+                Ok(capacity) if capacity <= self.table_bytes_max => {
+                    self.table.set_bytes_max(capacity);
+                    Ok(())
+                }
+                _ => Err(QpackError::CapacityTooLarge),
+            };
+        }
+        let (index, _) = instruction_integer(input, pattern::DUPLICATE_PREFIX)?;
+        self.duplicate(index, scratch)
     }
 
-    fn insert(
-        &mut self,
-        name: &Name<'_>,
-        value: &Text<'_>,
-        scratch: &[u8],
-    ) -> Result<(), Read<QpackError>> {
-        let (known, name, is_name_valid) = name.resolve(scratch);
+    /// Inserts an entry once more (§4.3.4).
+    fn duplicate(&mut self, index: u64, scratch: &mut Vec<u8>) -> Result<(), QpackError> {
+        let entry = self.newest(index)?;
+        // Copied, because it may be evicted by itself.
+        let (known, name_len) = (entry.known, entry.name.len());
+        let (is_name_valid, is_value_valid) = (entry.is_name_valid, entry.is_value_valid);
+        let end = name_len + entry.value.len();
+        copy(entry.name, scratch, 0);
+        copy(entry.value, scratch, name_len);
         let entry = Entry {
             known,
-            name,
-            value: value.bytes(scratch),
+            name: scratch.get(..name_len).unwrap_or_default(),
+            value: scratch.get(name_len..end).unwrap_or_default(),
             is_name_valid,
-            is_value_valid: value.is_field_value(),
+            is_value_valid,
         };
-        if entry.size() > self.table.bytes_max() as usize {
-            return Err(Read::Invalid(QpackError::EntryTooLarge));
-        }
-        self.table.insert(&entry);
-        Ok(())
+        insert(&mut self.table, &entry)
     }
 
-    /// The entry of an index that counts from the newest (§3.2.5).
-    fn relative(&self, index: u64) -> Option<Entry<'_>> {
-        self.table.get(usize::try_from(index).ok()?)
+    /// The entry before which `index` others were inserted last: relative indices of the encoder
+    /// stream (§3.2.5).
+    fn newest(&self, index: u64) -> Result<Entry<'_>, QpackError> {
+        usize::try_from(index)
+            .ok()
+            .and_then(|age| self.table.get(age))
+            .ok_or(QpackError::InsertEntryMissing)
     }
 
-    /// A name of the dynamic table is copied, because the new entry may evict the old one.
-    fn copy_name(&self, entry: Entry<'_>, scratch: &mut Vec<u8>) -> Name<'static> {
-        name_of(entry.known, entry.name, entry.is_name_valid, scratch)
-    }
-
-    /// Decodes a whole encoded field section of a stream and gives its lines to `sink`.
+    /// Decodes a whole encoded field section of a stream, and gives its lines to `sink`. If it is
+    /// blocked, nothing was given and it counts as blocked until its insertions have come or the
+    /// stream is [cancelled](Self::cancel).
     ///
     /// # Errors
     /// The section breaks a rule; lines before that place were given to the sink.
@@ -260,329 +328,408 @@ impl Decoder {
         section: &[u8],
         sink: &mut impl FieldSink,
     ) -> Result<Decoded, QpackError> {
-        let (prefix, rest) = self.prefix(section)?;
+        let (prefix, lines) = self.prefix(section)?;
         let required_insert_count = prefix.required_insert_count;
-        if required_insert_count > self.insert_count() {
-            self.block(stream)?;
+        if !self.is_ready(required_insert_count) {
+            self.block(stream, required_insert_count)?;
             return Ok(Decoded::Blocked {
                 required_insert_count,
             });
         }
-        self.lines(prefix, rest, scratch, sink)?;
+        let lines_of_section = Lines {
+            table: &self.table,
+            prefix,
+        };
+        lines_of_section.decode(lines, self.lines_max, &mut scratch.0, &mut Gate::new(sink))?;
         if required_insert_count > 0 {
-            self.acknowledge(stream, required_insert_count);
+            self.acknowledge(stream, required_insert_count)?;
         }
         Ok(Decoded::Done)
-    }
-
-    fn block(&mut self, stream: u64) -> Result<(), QpackError> {
-        if self.blocked.contains(&stream) {
-            return Ok(());
-        }
-        if self.blocked.len() >= self.blocked_streams_max as usize {
-            return Err(QpackError::TooManyBlockedStreams);
-        }
-        self.blocked.push(stream);
-        Ok(())
-    }
-
-    /// Section Acknowledgment (§4.4.1).
-    #[cold]
-    fn acknowledge(&mut self, stream: u64, required_insert_count: u64) {
-        const SECTION_ACKNOWLEDGMENT: u8 = 0x80;
-        self.blocked.retain(|blocked| *blocked != stream);
-        integer::encode(stream, SECTION_ACKNOWLEDGMENT, 7, &mut self.instructions);
-        self.acknowledged = self.acknowledged.max(required_insert_count);
-    }
-
-    /// The stream was reset, or will not be read: what its sections refer to is not needed any more
-    /// (§4.4.2).
-    pub fn cancel(&mut self, stream: u64) {
-        const STREAM_CANCELLATION: u8 = 0x40;
-        self.blocked.retain(|blocked| *blocked != stream);
-        if self.capacity_max > 0 {
-            integer::encode(stream, STREAM_CANCELLATION, 6, &mut self.instructions);
-        }
-    }
-
-    /// Appends the instructions for our decoder stream that were not sent: acknowledgments and
-    /// cancellations, and one Insert Count Increment for all entries that no acknowledgment covers
-    /// (§4.4.3). At most 11 bytes for each section or stream since the last call.
-    pub fn write_decoder_stream(&mut self, out: &mut Vec<u8>) {
-        const INSERT_COUNT_INCREMENT: u8 = 0x00;
-        out.append(&mut self.instructions);
-        let increment = self.insert_count() - self.acknowledged;
-        if increment > 0 {
-            integer::encode(increment, INSERT_COUNT_INCREMENT, 6, out);
-            self.acknowledged = self.insert_count();
-        }
-    }
-
-    /// Whether there is anything for our decoder stream.
-    #[inline]
-    #[must_use]
-    pub fn has_instructions(&self) -> bool {
-        !self.instructions.is_empty() || self.acknowledged < self.insert_count()
     }
 
     /// The prefix of a section (§4.5.1).
     #[inline]
     fn prefix<'a>(&self, section: &'a [u8]) -> Result<(Prefix, &'a [u8]), QpackError> {
-        if let [0, 0, rest @ ..] = section {
-            let prefix = Prefix {
-                required_insert_count: 0,
-                base: 0,
-            };
-            return Ok((prefix, rest));
-        }
-        self.dynamic_prefix(section)
-    }
-
-    #[cold]
-    fn dynamic_prefix<'a>(&self, section: &'a [u8]) -> Result<(Prefix, &'a [u8]), QpackError> {
-        let (encoded, rest) = integer::decode(section, pattern::REQUIRED_INSERT_COUNT_PREFIX)?;
-        let required_insert_count = self.required_insert_count(encoded)?;
+        let (encoded, rest) = section_integer(section, pattern::INSERT_COUNT_PREFIX)?;
         let is_negative = rest
             .first()
-            .is_some_and(|first| first & pattern::DELTA_BASE_SIGN != 0);
-        let (delta, rest) = integer::decode(rest, pattern::DELTA_BASE_PREFIX)?;
-        let base = match is_negative {
-            false => required_insert_count.checked_add(delta),
-            true => required_insert_count
-                .checked_sub(delta)
-                .and_then(|base| base.checked_sub(1)),
+            .is_some_and(|first| first & pattern::BASE_SIGN != 0);
+        let (delta, rest) = section_integer(rest, pattern::BASE_PREFIX)?;
+        let required_insert_count = if encoded == 0 {
+            0
+        } else {
+            self.required_insert_count(encoded)?
+        };
+        // Neither overflows: both have 62 bits, insertions by far fewer.
+        let base = if is_negative {
+            required_insert_count
+                .checked_sub(delta + 1)
+                .ok_or(QpackError::BaseNegative)?
+        } else {
+            required_insert_count + delta
         };
         let prefix = Prefix {
             required_insert_count,
-            base: base.ok_or(QpackError::BaseNegative)?,
+            base,
         };
         Ok((prefix, rest))
     }
 
-    /// §4.5.1.1.
+    /// Required Insert Count from its remainder, which is not 0 (§4.5.1.1): the one nearest to what
+    /// was inserted.
     fn required_insert_count(&self, encoded: u64) -> Result<u64, QpackError> {
-        if encoded == 0 {
-            return Ok(0);
-        }
-        let invalid = QpackError::RequiredInsertCountInvalid;
-        let entries_max = u64::from(self.capacity_max) / ENTRY_OVERHEAD_BYTES as u64;
+        let entries_max = u64::from(self.table_bytes_max) / ENTRY_OVERHEAD_BYTES as u64;
         let full_range = 2 * entries_max;
         if encoded > full_range {
-            return Err(invalid);
+            return Err(QpackError::InsertCountInvalid);
         }
         let value_max = self.insert_count() + entries_max;
+        // Not 0, for `encoded` is not, and not larger.
         let wrapped_max = value_max / full_range * full_range;
         let mut count = wrapped_max + encoded - 1;
         if count > value_max {
-            count = count.checked_sub(full_range).ok_or(invalid)?;
+            if count <= full_range {
+                return Err(QpackError::InsertCountInvalid);
+            }
+            count -= full_range;
         }
         if count == 0 {
-            return Err(invalid);
+            return Err(QpackError::InsertCountInvalid);
         }
         Ok(count)
     }
 
+    /// A stream waits (§2.1.2).
+    fn block(&mut self, stream: u64, required_insert_count: u64) -> Result<(), QpackError> {
+        let insert_count = self.insert_count();
+        self.blocked
+            .retain(|it| it.stream != stream && it.required_insert_count > insert_count);
+        if self.blocked.len() >= self.blocked_streams_max as usize {
+            return Err(QpackError::BlockedStreamsTooMany);
+        }
+        self.blocked.push(Blocked {
+            stream,
+            required_insert_count,
+        });
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, stream: u64, required_insert_count: u64) -> Result<(), QpackError> {
+        integer::encode(
+            stream,
+            pattern::ACKNOWLEDGMENT,
+            pattern::ACKNOWLEDGMENT_PREFIX,
+            &mut self.pending,
+        );
+        // The peer concludes that all these insertions have come (§2.1.4).
+        self.acknowledged = self.acknowledged.max(required_insert_count);
+        if self.is_stalled || self.pending.len() > PENDING_BYTES_MAX {
+            return Err(QpackError::DecoderStreamStalled);
+        }
+        Ok(())
+    }
+
+    /// A stream was reset or will not be read to its end (§2.2.2.2): it is not blocked any more, and
+    /// the peer's encoder is told, unless it can have no dynamic table.
+    pub fn cancel(&mut self, stream: u64) {
+        if self.table_bytes_max == 0 {
+            return;
+        }
+        self.blocked.retain(|blocked| blocked.stream != stream);
+        if self.pending.len() > PENDING_BYTES_MAX {
+            // The next acknowledgment says so: it cannot be said here.
+            self.is_stalled = true;
+            return;
+        }
+        integer::encode(
+            stream,
+            pattern::CANCELLATION,
+            pattern::CANCELLATION_PREFIX,
+            &mut self.pending,
+        );
+    }
+
+    /// Whether [`write_decoder_stream`](Self::write_decoder_stream) has anything to write.
     #[inline]
-    fn lines(
+    #[must_use]
+    pub const fn has_pending(&self) -> bool {
+        !self.pending.is_empty() || self.acknowledged < self.insert_count()
+    }
+
+    /// Appends what our decoder stream has to say (§4.4): acknowledgments, cancellations, and one
+    /// Insert Count Increment for all insertions that no acknowledgment told of.
+    ///
+    /// To be called as long as the stream takes bytes. What is not fetched adds up to 16 KiB; a peer
+    /// that makes us say more without reading breaks [`QpackError::DecoderStreamStalled`].
+    pub fn write_decoder_stream(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.pending);
+        self.pending.clear();
+        let increment = self.insert_count() - self.acknowledged;
+        if increment > 0 {
+            integer::encode(
+                increment,
+                pattern::INCREMENT,
+                pattern::INCREMENT_PREFIX,
+                out,
+            );
+            self.acknowledged = self.insert_count();
+        }
+    }
+}
+
+/// What is kept of the memory of an instruction that came in pieces.
+const PARTIAL_BYTES_KEPT: usize = 256;
+
+#[derive(Clone, Copy)]
+struct Prefix {
+    required_insert_count: u64,
+    base: u64,
+}
+
+/// The lines of a section whose insertions have come.
+struct Lines<'a> {
+    table: &'a DynamicTable,
+    prefix: Prefix,
+}
+
+impl Lines<'_> {
+    #[inline]
+    fn decode(
         &self,
-        prefix: Prefix,
-        section: &[u8],
-        scratch: &mut Scratch,
-        sink: &mut impl FieldSink,
+        lines: &[u8],
+        lines_max: u32,
+        scratch: &mut Vec<u8>,
+        sink: &mut Gate<'_, impl FieldSink>,
     ) -> Result<(), QpackError> {
-        let mut sink = Gate::new(sink);
-        let mut rest = section;
-        let mut lines_left = self.lines_max;
+        let mut rest = lines;
+        let mut lines_left = lines_max;
         while let Some(&first) = rest.first() {
             let Some(left) = lines_left.checked_sub(1) else {
                 return Err(QpackError::TooManyLines);
             };
             lines_left = left;
             rest = if first & pattern::INDEXED != 0 {
-                let (index, rest) = integer::decode(rest, pattern::INDEXED_PREFIX)?;
-                match first & pattern::INDEXED_STATIC {
-                    0 => self.pass_dynamic(prefix, prefix.base.checked_sub(index), 1, &mut sink)?,
-                    _ => pass_static(index, &mut sink)?,
-                }
-                rest
+                self.indexed(first, rest, sink)?
             } else if first & pattern::NAMED != 0 {
-                let (index, rest) = integer::decode(rest, pattern::NAMED_PREFIX)?;
-                let name = match first & pattern::NAMED_STATIC {
-                    0 => {
-                        let entry = self.entry(prefix, prefix.base.checked_sub(index), 1)?;
-                        self.copy_name(entry, &mut scratch.0)
-                    }
-                    _ => {
-                        let entry = static_table::get(index);
-                        let entry = entry.ok_or(QpackError::IndexOutOfRange)?;
-                        static_name(entry, &mut scratch.0)
-                    }
+                let (index, after) = section_integer(rest, pattern::NAMED_PREFIX)?;
+                let name = if first & pattern::NAMED_STATIC != 0 {
+                    Name::of_static(index)?
+                } else {
+                    Name::of_entry(&self.relative(index)?)
                 };
-                let never_indexed = first & pattern::NAMED_NEVER_INDEXED != 0;
-                pass_literal(&name, rest, never_indexed, &mut scratch.0, &mut sink)?
+                let never_indexed = first & pattern::NAMED_NEVER != 0;
+                literal(name, never_indexed, after, scratch, sink)?
             } else if first & pattern::LITERAL != 0 {
-                let (name, rest) =
-                    string::<QpackError>(rest, pattern::LITERAL_NAME_PREFIX, &mut scratch.0, 0)?;
-                let never_indexed = first & pattern::LITERAL_NEVER_INDEXED != 0;
-                let name = Name::literal(name);
-                pass_literal(&name, rest, never_indexed, &mut scratch.0, &mut sink)?
+                literal_name(first, rest, scratch, sink)?
             } else if first & pattern::POST_BASE != 0 {
-                let (index, rest) = integer::decode(rest, pattern::POST_BASE_PREFIX)?;
-                self.pass_dynamic(prefix, prefix.base.checked_add(index), 0, &mut sink)?;
-                rest
+                let (index, after) = section_integer(rest, pattern::POST_BASE_PREFIX)?;
+                let entry = self.post_base(index)?;
+                sink.pass(|| field_of(&entry));
+                after
             } else {
-                let (index, rest) = integer::decode(rest, pattern::POST_BASE_NAMED_PREFIX)?;
-                let entry = self.entry(prefix, prefix.base.checked_add(index), 0)?;
-                let name = self.copy_name(entry, &mut scratch.0);
-                let never_indexed = first & pattern::POST_BASE_NAMED_NEVER_INDEXED != 0;
-                pass_literal(&name, rest, never_indexed, &mut scratch.0, &mut sink)?
+                let (index, after) = section_integer(rest, pattern::POST_BASE_NAMED_PREFIX)?;
+                let name = Name::of_entry(&self.post_base(index)?);
+                let never_indexed = first & pattern::POST_BASE_NAMED_NEVER != 0;
+                literal(name, never_indexed, after, scratch, sink)?
             };
         }
         Ok(())
     }
 
-    /// The entry with an absolute index (§3.2.4), which is `less` below `index`. It must be one that the
-    /// section says it needs.
-    fn entry(
+    /// An indexed field line (§4.5.2).
+    #[inline]
+    fn indexed<'a>(
         &self,
-        prefix: Prefix,
-        index: Option<u64>,
-        less: u64,
-    ) -> Result<Entry<'_>, QpackError> {
-        let index = index.and_then(|index| index.checked_sub(less));
-        index
-            .filter(|index| *index < prefix.required_insert_count)
-            .and_then(|index| self.insert_count().checked_sub(index + 1))
-            .and_then(|age| self.relative(age))
-            .ok_or(QpackError::IndexOutOfRange)
+        first: u8,
+        input: &'a [u8],
+        sink: &mut Gate<'_, impl FieldSink>,
+    ) -> Result<&'a [u8], QpackError> {
+        let (index, rest) = section_integer(input, pattern::INDEXED_PREFIX)?;
+        if first & pattern::INDEXED_STATIC != 0 {
+            let entry = static_table::get(index).ok_or(QpackError::StaticIndexOutOfRange)?;
+            sink.pass(|| DecodedField {
+                known: entry.known,
+                name: entry.name.as_bytes(),
+                value: entry.value,
+                never_indexed: false,
+                is_name_valid: true,
+                is_value_valid: true,
+            });
+        } else {
+            let entry = self.relative(index)?;
+            sink.pass(|| field_of(&entry));
+        }
+        Ok(rest)
     }
 
-    fn pass_dynamic(
-        &self,
-        prefix: Prefix,
-        index: Option<u64>,
-        less: u64,
-        sink: &mut Gate<'_, impl FieldSink>,
-    ) -> Result<(), QpackError> {
-        let entry = self.entry(prefix, index, less)?;
-        sink.pass(|| DecodedField {
+    /// The entry of a relative index, counted down from Base (§3.2.5).
+    fn relative(&self, index: u64) -> Result<Entry<'_>, QpackError> {
+        let absolute = self
+            .prefix
+            .base
+            .checked_sub(1)
+            .and_then(|newest| newest.checked_sub(index))
+            .ok_or(QpackError::RelativeIndexOutOfRange)?;
+        self.absolute(absolute)
+    }
+
+    /// The entry of a post-Base index, counted up from Base (§3.2.6).
+    fn post_base(&self, index: u64) -> Result<Entry<'_>, QpackError> {
+        // Does not overflow: Base has less than 63 bits and an index 62.
+        self.absolute(self.prefix.base + index)
+    }
+
+    fn absolute(&self, index: u64) -> Result<Entry<'_>, QpackError> {
+        if index >= self.prefix.required_insert_count {
+            return Err(QpackError::EntryNotCovered);
+        }
+        // Not negative: the Required Insert Count is at most what was inserted.
+        let age = self.table.insertions() - 1 - index;
+        usize::try_from(age)
+            .ok()
+            .and_then(|age| self.table.get(age))
+            .ok_or(QpackError::EntryEvicted)
+    }
+}
+
+/// The name of a literal field line, of a table.
+struct Name<'a> {
+    known: Option<KnownName>,
+    name: &'a [u8],
+    is_valid: bool,
+}
+
+impl<'a> Name<'a> {
+    #[inline]
+    fn of_static(index: u64) -> Result<Self, QpackError> {
+        let entry = static_table::get(index).ok_or(QpackError::StaticIndexOutOfRange)?;
+        Ok(Self {
+            known: entry.known,
+            name: entry.name.as_bytes(),
+            is_valid: true,
+        })
+    }
+
+    fn of_entry(entry: &Entry<'a>) -> Self {
+        Self {
             known: entry.known,
             name: entry.name,
-            value: entry.value,
-            never_indexed: false,
-            is_name_valid: entry.is_name_valid,
-            is_value_valid: entry.is_value_valid,
-        });
-        Ok(())
+            is_valid: entry.is_name_valid,
+        }
     }
 }
 
-#[inline]
-fn pass_static(index: u64, sink: &mut Gate<'_, impl FieldSink>) -> Result<(), QpackError> {
-    let entry = static_table::get(index).ok_or(QpackError::IndexOutOfRange)?;
-    sink.pass(|| DecodedField {
+fn field_of<'a>(entry: &Entry<'a>) -> DecodedField<'a> {
+    DecodedField {
         known: entry.known,
-        name: entry.name.as_bytes(),
+        name: entry.name,
         value: entry.value,
         never_indexed: false,
-        is_name_valid: true,
-        is_value_valid: true,
-    });
-    Ok(())
+        is_name_valid: entry.is_name_valid,
+        is_value_valid: entry.is_value_valid,
+    }
 }
 
-/// The value of a literal field line, and the line to the sink. Returns what comes after it.
+/// The value of a literal field line whose name is in a table (§4.5.4, §4.5.5).
 #[inline]
-fn pass_literal<'a>(
-    name: &Name<'_>,
-    input: &'a [u8],
+fn literal<'a>(
+    name: Name<'_>,
     never_indexed: bool,
+    input: &'a [u8],
     scratch: &mut Vec<u8>,
     sink: &mut Gate<'_, impl FieldSink>,
 ) -> Result<&'a [u8], QpackError> {
-    let (value, rest) =
-        string::<QpackError>(input, pattern::STRING_PREFIX, scratch, name.scratch_len())?;
+    let (value, rest) = section_string(input, pattern::STRING_PREFIX, scratch, 0)?;
+    sink.pass(|| DecodedField {
+        known: name.known,
+        name: name.name,
+        value: value.bytes(scratch),
+        never_indexed,
+        is_name_valid: name.is_valid,
+        is_value_valid: value.is_field_value(),
+    });
+    Ok(rest)
+}
+
+/// A literal field line with literal name (§4.5.6).
+#[inline]
+fn literal_name<'a>(
+    first: u8,
+    input: &'a [u8],
+    scratch: &mut Vec<u8>,
+    sink: &mut Gate<'_, impl FieldSink>,
+) -> Result<&'a [u8], QpackError> {
+    let (name, rest) = section_string(input, pattern::LITERAL_PREFIX, scratch, 0)?;
+    let value_start = name.scratch_end();
+    let (value, rest) = section_string(rest, pattern::STRING_PREFIX, scratch, value_start)?;
     sink.pass(|| {
-        let (known, name, is_name_valid) = name.resolve(scratch);
+        let name = name.bytes(scratch);
+        let known = KnownName::from_name(name);
         DecodedField {
             known,
             name,
             value: value.bytes(scratch),
-            never_indexed,
-            is_name_valid,
+            never_indexed: first & pattern::LITERAL_NEVER != 0,
+            is_name_valid: known.is_some() || is_lower_token(name),
             is_value_valid: value.is_field_value(),
         }
     });
     Ok(rest)
 }
 
-/// The name of a literal.
-enum Name<'a> {
-    Known(KnownName),
-    /// The first bytes of the scratch buffer.
-    Copied {
-        len: usize,
-        is_valid: bool,
-    },
-    Literal(Text<'a>),
+/// Inserts an entry that the table can hold (§3.2.2).
+fn insert(table: &mut DynamicTable, entry: &Entry<'_>) -> Result<(), QpackError> {
+    if entry.size() > table.bytes_max() as usize {
+        return Err(QpackError::EntryTooLarge);
+    }
+    table.insert(entry);
+    Ok(())
 }
 
-impl<'a> Name<'a> {
-    fn literal(text: Text<'a>) -> Self {
-        Self::Literal(text)
+/// Copies text into a scratch buffer, which only ever grows.
+fn copy(text: &[u8], scratch: &mut Vec<u8>, start: usize) {
+    let end = start + text.len();
+    if scratch.len() < end {
+        scratch.resize(end, 0);
     }
-
-    /// How much of the scratch buffer it takes up.
-    #[inline]
-    fn scratch_len(&self) -> usize {
-        match self {
-            Self::Known(_) => 0,
-            Self::Copied { len, .. } => *len,
-            Self::Literal(text) => text.scratch_end(),
-        }
-    }
-
-    /// Its id, its bytes, and whether they are valid.
-    #[inline]
-    fn resolve<'b>(&self, scratch: &'b [u8]) -> (Option<KnownName>, &'b [u8], bool)
-    where
-        'a: 'b,
-    {
-        match self {
-            Self::Known(known) => (Some(*known), known.as_str().as_bytes(), true),
-            Self::Copied { len, is_valid } => {
-                (None, scratch.get(..*len).unwrap_or_default(), *is_valid)
-            }
-            Self::Literal(text) => {
-                let name = text.bytes(scratch);
-                let known = KnownName::from_name(name);
-                (known, name, known.is_some() || is_lower_token(name))
-            }
-        }
+    if let Some(place) = scratch.get_mut(start..end) {
+        place.copy_from_slice(text);
     }
 }
 
 #[inline]
-fn static_name(entry: &static_table::StaticEntry, scratch: &mut Vec<u8>) -> Name<'static> {
-    name_of(entry.known, entry.name.as_bytes(), true, scratch)
+fn section_integer(input: &[u8], prefix_bits: u32) -> Result<(u64, &[u8]), QpackError> {
+    integer::decode(input, prefix_bits)
+        .map_err(|error| QpackError::of_section(LiteralError::Integer(error)))
 }
 
 #[inline]
-fn name_of(
-    known: Option<KnownName>,
-    name: &[u8],
-    is_valid: bool,
+fn section_string<'a>(
+    input: &'a [u8],
+    prefix_bits: u32,
     scratch: &mut Vec<u8>,
-) -> Name<'static> {
-    if let Some(known) = known {
-        return Name::Known(known);
-    }
-    let len = name.len();
-    if scratch.len() < len {
-        scratch.resize(len, 0);
-    }
-    if let Some(place) = scratch.get_mut(..len) {
-        place.copy_from_slice(name);
-    }
-    Name::Copied { len, is_valid }
+    scratch_start: usize,
+) -> Result<(Text<'a>, &'a [u8]), QpackError> {
+    literal::string(input, prefix_bits, scratch, scratch_start).map_err(QpackError::of_section)
 }
+
+/// An integer of an instruction that was measured.
+fn instruction_integer(input: &[u8], prefix_bits: u32) -> Result<(u64, &[u8]), QpackError> {
+    integer::decode(input, prefix_bits).map_err(|_| QpackError::InstructionIntegerTooLarge)
+}
+
+/// A string of an instruction that was measured.
+fn instruction_string<'a>(
+    input: &'a [u8],
+    prefix_bits: u32,
+    scratch: &mut Vec<u8>,
+    scratch_start: usize,
+) -> Result<(Text<'a>, &'a [u8]), QpackError> {
+    literal::string(input, prefix_bits, scratch, scratch_start).map_err(|error| match error {
+        LiteralError::Integer(_) => QpackError::InstructionIntegerTooLarge,
+        LiteralError::Huffman(error) => QpackError::of_instruction(error),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,179 +1,198 @@
-//! The static table (RFC 9204 appendix A).
+//! The static table (RFC 9204 appendix A). Its indices begin with 0.
 
 use ajay_http::KnownField;
 
 use crate::name::{KnownName, NameId, PseudoField};
 
-/// A field line of the table. Every name and value of it is valid.
-pub(super) struct StaticEntry {
-    pub(super) known: Option<KnownName>,
-    pub(super) name: &'static str,
-    pub(super) value: &'static [u8],
+/// A field line of the table. Every name and value is valid.
+pub(crate) struct StaticEntry {
+    /// Without an id: `expect-ct` and `purpose`.
+    pub(crate) known: Option<KnownName>,
+    pub(crate) name: &'static str,
+    pub(crate) value: &'static [u8],
 }
 
-const fn entry(known: KnownName, value: &'static [u8]) -> StaticEntry {
+const fn named(known: KnownName, value: &'static str) -> StaticEntry {
     StaticEntry {
         known: Some(known),
         name: known.as_str(),
-        value,
+        value: value.as_bytes(),
     }
 }
 
-const fn pseudo(field: PseudoField, value: &'static [u8]) -> StaticEntry {
-    entry(KnownName::Pseudo(field), value)
+const fn pseudo(field: PseudoField, value: &'static str) -> StaticEntry {
+    named(KnownName::Pseudo(field), value)
 }
 
-const fn field(field: KnownField, value: &'static [u8]) -> StaticEntry {
-    entry(KnownName::Field(field), value)
+const fn field(field: KnownField, value: &'static str) -> StaticEntry {
+    named(KnownName::Field(field), value)
 }
 
-const fn other(name: &'static str, value: &'static [u8]) -> StaticEntry {
+const fn unknown(name: &'static str, value: &'static str) -> StaticEntry {
     StaticEntry {
         known: None,
         name,
-        value,
+        value: value.as_bytes(),
     }
 }
 
 /// The entry of an index.
 #[inline]
-pub(super) fn get(index: u64) -> Option<&'static StaticEntry> {
+pub(crate) fn get(index: u64) -> Option<&'static StaticEntry> {
     ENTRIES.get(usize::try_from(index).ok()?)
 }
 
 /// The smallest index with that name.
 #[inline]
-pub(super) fn index_of_name(id: NameId) -> Option<u8> {
-    let index = NAME_INDICES[id.as_usize()];
-    (index != NONE).then_some(index)
+pub(crate) fn index_of_name(id: NameId) -> Option<usize> {
+    match NAME_INDICES[id.as_usize()] {
+        NONE => None,
+        index => Some(usize::from(index)),
+    }
 }
 
-/// The index of that field line, if it stands among the first ones of its name that follow each other.
+/// The index of that field line.
 #[inline]
-pub(super) fn index_of(id: NameId, value: &[u8]) -> Option<u8> {
-    let first = index_of_name(id)?;
-    let lines = ENTRIES.get(usize::from(first)..)?;
-    let mut lines = lines
-        .iter()
-        .take_while(|entry| NameId::new(entry.known) == id);
-    let at = lines.position(|entry| entry.value == value)?;
-    Some(first + at as u8)
+pub(crate) fn index_of(id: NameId, value: &[u8]) -> Option<usize> {
+    let mut index = NAME_INDICES[id.as_usize()];
+    while let Some(entry) = ENTRIES.get(usize::from(index)) {
+        if entry.value == value {
+            return Some(usize::from(index));
+        }
+        index = NEXT_INDICES[usize::from(index)];
+    }
+    None
 }
 
+/// No index.
 const NONE: u8 = u8::MAX;
 
-/// For each id, the smallest index with that name, or [`NONE`].
-static NAME_INDICES: [u8; 256] = {
-    let mut indices = [NONE; 256];
-    let mut at = ENTRIES.len();
+/// For each id, the smallest index with that name.
+static NAME_INDICES: [u8; 256] = INDICES.0;
+
+/// For each index, the next one with the same name: lines of one name do not stand together.
+static NEXT_INDICES: [u8; ENTRIES_LEN] = INDICES.1;
+
+const INDICES: ([u8; 256], [u8; ENTRIES_LEN]) = {
+    let mut first = [NONE; 256];
+    let mut next = [NONE; ENTRIES_LEN];
+    let mut at = ENTRIES_LEN;
     while at > 0 {
         at -= 1;
         if ENTRIES[at].known.is_some() {
-            indices[NameId::new(ENTRIES[at].known).as_usize()] = at as u8;
+            let id = NameId::new(ENTRIES[at].known).as_usize();
+            next[at] = first[id];
+            first[id] = at as u8;
         }
     }
-    indices
+    (first, next)
 };
 
+const ENTRIES_LEN: usize = 99;
+
+/// One line an index, as in the appendix.
 #[rustfmt::skip]
-pub(super) static ENTRIES: [StaticEntry; 99] = [
-    pseudo(PseudoField::Authority, b""),
-    pseudo(PseudoField::Path, b"/"),
-    field(KnownField::Age, b"0"),
-    field(KnownField::ContentDisposition, b""),
-    field(KnownField::ContentLength, b"0"),
-    field(KnownField::Cookie, b""),
-    field(KnownField::Date, b""),
-    field(KnownField::Etag, b""),
-    field(KnownField::IfModifiedSince, b""),
-    field(KnownField::IfNoneMatch, b""),
-    field(KnownField::LastModified, b""),
-    field(KnownField::Link, b""),
-    field(KnownField::Location, b""),
-    field(KnownField::Referer, b""),
-    field(KnownField::SetCookie, b""),
-    pseudo(PseudoField::Method, b"CONNECT"),
-    pseudo(PseudoField::Method, b"DELETE"),
-    pseudo(PseudoField::Method, b"GET"),
-    pseudo(PseudoField::Method, b"HEAD"),
-    pseudo(PseudoField::Method, b"OPTIONS"),
-    pseudo(PseudoField::Method, b"POST"),
-    pseudo(PseudoField::Method, b"PUT"),
-    pseudo(PseudoField::Scheme, b"http"),
-    pseudo(PseudoField::Scheme, b"https"),
-    pseudo(PseudoField::Status, b"103"),
-    pseudo(PseudoField::Status, b"200"),
-    pseudo(PseudoField::Status, b"304"),
-    pseudo(PseudoField::Status, b"404"),
-    pseudo(PseudoField::Status, b"503"),
-    field(KnownField::Accept, b"*/*"),
-    field(KnownField::Accept, b"application/dns-message"),
-    field(KnownField::AcceptEncoding, b"gzip, deflate, br"),
-    field(KnownField::AcceptRanges, b"bytes"),
-    field(KnownField::AccessControlAllowHeaders, b"cache-control"),
-    field(KnownField::AccessControlAllowHeaders, b"content-type"),
-    field(KnownField::AccessControlAllowOrigin, b"*"),
-    field(KnownField::CacheControl, b"max-age=0"),
-    field(KnownField::CacheControl, b"max-age=2592000"),
-    field(KnownField::CacheControl, b"max-age=604800"),
-    field(KnownField::CacheControl, b"no-cache"),
-    field(KnownField::CacheControl, b"no-store"),
-    field(KnownField::CacheControl, b"public, max-age=31536000"),
-    field(KnownField::ContentEncoding, b"br"),
-    field(KnownField::ContentEncoding, b"gzip"),
-    field(KnownField::ContentType, b"application/dns-message"),
-    field(KnownField::ContentType, b"application/javascript"),
-    field(KnownField::ContentType, b"application/json"),
-    field(KnownField::ContentType, b"application/x-www-form-urlencoded"),
-    field(KnownField::ContentType, b"image/gif"),
-    field(KnownField::ContentType, b"image/jpeg"),
-    field(KnownField::ContentType, b"image/png"),
-    field(KnownField::ContentType, b"text/css"),
-    field(KnownField::ContentType, b"text/html; charset=utf-8"),
-    field(KnownField::ContentType, b"text/plain"),
-    field(KnownField::ContentType, b"text/plain;charset=utf-8"),
-    field(KnownField::Range, b"bytes=0-"),
-    field(KnownField::StrictTransportSecurity, b"max-age=31536000"),
-    field(KnownField::StrictTransportSecurity, b"max-age=31536000; includesubdomains"),
-    field(KnownField::StrictTransportSecurity, b"max-age=31536000; includesubdomains; preload"),
-    field(KnownField::Vary, b"accept-encoding"),
-    field(KnownField::Vary, b"origin"),
-    field(KnownField::XContentTypeOptions, b"nosniff"),
-    field(KnownField::XXssProtection, b"1; mode=block"),
-    pseudo(PseudoField::Status, b"100"),
-    pseudo(PseudoField::Status, b"204"),
-    pseudo(PseudoField::Status, b"206"),
-    pseudo(PseudoField::Status, b"302"),
-    pseudo(PseudoField::Status, b"400"),
-    pseudo(PseudoField::Status, b"403"),
-    pseudo(PseudoField::Status, b"421"),
-    pseudo(PseudoField::Status, b"425"),
-    pseudo(PseudoField::Status, b"500"),
-    field(KnownField::AcceptLanguage, b""),
-    field(KnownField::AccessControlAllowCredentials, b"FALSE"),
-    field(KnownField::AccessControlAllowCredentials, b"TRUE"),
-    field(KnownField::AccessControlAllowHeaders, b"*"),
-    field(KnownField::AccessControlAllowMethods, b"get"),
-    field(KnownField::AccessControlAllowMethods, b"get, post, options"),
-    field(KnownField::AccessControlAllowMethods, b"options"),
-    field(KnownField::AccessControlExposeHeaders, b"content-length"),
-    field(KnownField::AccessControlRequestHeaders, b"content-type"),
-    field(KnownField::AccessControlRequestMethod, b"get"),
-    field(KnownField::AccessControlRequestMethod, b"post"),
-    field(KnownField::AltSvc, b"clear"),
-    field(KnownField::Authorization, b""),
-    field(KnownField::ContentSecurityPolicy, b"script-src 'none'; object-src 'none'; base-uri 'none'"),
-    field(KnownField::EarlyData, b"1"),
-    other("expect-ct", b""),
-    field(KnownField::Forwarded, b""),
-    field(KnownField::IfRange, b""),
-    field(KnownField::Origin, b""),
-    other("purpose", b"prefetch"),
-    field(KnownField::Server, b""),
-    field(KnownField::TimingAllowOrigin, b"*"),
-    field(KnownField::UpgradeInsecureRequests, b"1"),
-    field(KnownField::UserAgent, b""),
-    field(KnownField::XForwardedFor, b""),
-    field(KnownField::XFrameOptions, b"deny"),
-    field(KnownField::XFrameOptions, b"sameorigin"),
+static ENTRIES: [StaticEntry; ENTRIES_LEN] = [
+    pseudo(PseudoField::Authority, ""),
+    pseudo(PseudoField::Path, "/"),
+    field(KnownField::Age, "0"),
+    field(KnownField::ContentDisposition, ""),
+    field(KnownField::ContentLength, "0"),
+    field(KnownField::Cookie, ""),
+    field(KnownField::Date, ""),
+    field(KnownField::Etag, ""),
+    field(KnownField::IfModifiedSince, ""),
+    field(KnownField::IfNoneMatch, ""),
+    field(KnownField::LastModified, ""),
+    field(KnownField::Link, ""),
+    field(KnownField::Location, ""),
+    field(KnownField::Referer, ""),
+    field(KnownField::SetCookie, ""),
+    pseudo(PseudoField::Method, "CONNECT"),
+    pseudo(PseudoField::Method, "DELETE"),
+    pseudo(PseudoField::Method, "GET"),
+    pseudo(PseudoField::Method, "HEAD"),
+    pseudo(PseudoField::Method, "OPTIONS"),
+    pseudo(PseudoField::Method, "POST"),
+    pseudo(PseudoField::Method, "PUT"),
+    pseudo(PseudoField::Scheme, "http"),
+    pseudo(PseudoField::Scheme, "https"),
+    pseudo(PseudoField::Status, "103"),
+    pseudo(PseudoField::Status, "200"),
+    pseudo(PseudoField::Status, "304"),
+    pseudo(PseudoField::Status, "404"),
+    pseudo(PseudoField::Status, "503"),
+    field(KnownField::Accept, "*/*"),
+    field(KnownField::Accept, "application/dns-message"),
+    field(KnownField::AcceptEncoding, "gzip, deflate, br"),
+    field(KnownField::AcceptRanges, "bytes"),
+    field(KnownField::AccessControlAllowHeaders, "cache-control"),
+    field(KnownField::AccessControlAllowHeaders, "content-type"),
+    field(KnownField::AccessControlAllowOrigin, "*"),
+    field(KnownField::CacheControl, "max-age=0"),
+    field(KnownField::CacheControl, "max-age=2592000"),
+    field(KnownField::CacheControl, "max-age=604800"),
+    field(KnownField::CacheControl, "no-cache"),
+    field(KnownField::CacheControl, "no-store"),
+    field(KnownField::CacheControl, "public, max-age=31536000"),
+    field(KnownField::ContentEncoding, "br"),
+    field(KnownField::ContentEncoding, "gzip"),
+    field(KnownField::ContentType, "application/dns-message"),
+    field(KnownField::ContentType, "application/javascript"),
+    field(KnownField::ContentType, "application/json"),
+    field(KnownField::ContentType, "application/x-www-form-urlencoded"),
+    field(KnownField::ContentType, "image/gif"),
+    field(KnownField::ContentType, "image/jpeg"),
+    field(KnownField::ContentType, "image/png"),
+    field(KnownField::ContentType, "text/css"),
+    field(KnownField::ContentType, "text/html; charset=utf-8"),
+    field(KnownField::ContentType, "text/plain"),
+    field(KnownField::ContentType, "text/plain;charset=utf-8"),
+    field(KnownField::Range, "bytes=0-"),
+    field(KnownField::StrictTransportSecurity, "max-age=31536000"),
+    field(KnownField::StrictTransportSecurity, "max-age=31536000; includesubdomains"),
+    field(KnownField::StrictTransportSecurity, "max-age=31536000; includesubdomains; preload"),
+    field(KnownField::Vary, "accept-encoding"),
+    field(KnownField::Vary, "origin"),
+    field(KnownField::XContentTypeOptions, "nosniff"),
+    field(KnownField::XXssProtection, "1; mode=block"),
+    pseudo(PseudoField::Status, "100"),
+    pseudo(PseudoField::Status, "204"),
+    pseudo(PseudoField::Status, "206"),
+    pseudo(PseudoField::Status, "302"),
+    pseudo(PseudoField::Status, "400"),
+    pseudo(PseudoField::Status, "403"),
+    pseudo(PseudoField::Status, "421"),
+    pseudo(PseudoField::Status, "425"),
+    pseudo(PseudoField::Status, "500"),
+    field(KnownField::AcceptLanguage, ""),
+    field(KnownField::AccessControlAllowCredentials, "FALSE"),
+    field(KnownField::AccessControlAllowCredentials, "TRUE"),
+    field(KnownField::AccessControlAllowHeaders, "*"),
+    field(KnownField::AccessControlAllowMethods, "get"),
+    field(KnownField::AccessControlAllowMethods, "get, post, options"),
+    field(KnownField::AccessControlAllowMethods, "options"),
+    field(KnownField::AccessControlExposeHeaders, "content-length"),
+    field(KnownField::AccessControlRequestHeaders, "content-type"),
+    field(KnownField::AccessControlRequestMethod, "get"),
+    field(KnownField::AccessControlRequestMethod, "post"),
+    field(KnownField::AltSvc, "clear"),
+    field(KnownField::Authorization, ""),
+    field(KnownField::ContentSecurityPolicy, "script-src 'none'; object-src 'none'; base-uri 'none'"),
+    field(KnownField::EarlyData, "1"),
+    unknown("expect-ct", ""),
+    field(KnownField::Forwarded, ""),
+    field(KnownField::IfRange, ""),
+    field(KnownField::Origin, ""),
+    unknown("purpose", "prefetch"),
+    field(KnownField::Server, ""),
+    field(KnownField::TimingAllowOrigin, "*"),
+    field(KnownField::UpgradeInsecureRequests, "1"),
+    field(KnownField::UserAgent, ""),
+    field(KnownField::XForwardedFor, ""),
+    field(KnownField::XFrameOptions, "deny"),
+    field(KnownField::XFrameOptions, "sameorigin"),
 ];
+
+#[cfg(test)]
+mod tests;

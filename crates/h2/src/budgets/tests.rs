@@ -1,8 +1,8 @@
 use super::*;
 
 const SMALL: Budgets = Budgets {
-    pings: budget(3, 2),
-    window_updates: budget(2, 1),
+    pings: Budget::new(3, 2),
+    window_updates: Budget::new(2, 1),
     ..Budgets::new()
 };
 
@@ -34,7 +34,7 @@ fn a_clock_that_stands_or_jumps_does_no_harm() {
         let _ = buckets.spend(&SMALL, Kind::Pings, now);
     }
     let zero = Budgets {
-        pings: budget(0, 0),
+        pings: Budget::new(0, 0),
         ..SMALL
     };
     assert!(Buckets::default().spend(&zero, Kind::Pings, 0).is_err());

@@ -301,7 +301,7 @@ impl Connection {
             // Ours inserts nothing (RFC 9204 §4.2).
             UniStream::QpackEncoder => &[],
             UniStream::QpackDecoder => {
-                if self.decoder.has_instructions() {
+                if self.decoder.has_pending() {
                     if !std::mem::replace(&mut self.has_decoder_stream, true) {
                         varint::encode(stream_kind::QPACK_DECODER, &mut self.decoder_output);
                     }

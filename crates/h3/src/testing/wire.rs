@@ -1,6 +1,6 @@
 //! Bytes of a client.
 
-use ajay_fields::{FieldEncoder, Sensitivity, qpack::Encoder};
+use ajay_fields::{Sensitivity, qpack::Encoder};
 
 use crate::{frame, varint};
 
