@@ -403,6 +403,11 @@ impl Connection {
                 self.spend(config, Kind::Resets)?;
                 self.next_stream = self.next_stream.max(stream + 4);
                 self.streams.forget(stream);
+                // It counts for the transport until both of its halves have ended.
+                let code = ErrorCode::REQUEST_CANCELLED;
+                self.commands
+                    .push_back(Command::StopSending { stream, code });
+                self.commands.push_back(Command::Reset { stream, code });
             }
             return Ok(None);
         };

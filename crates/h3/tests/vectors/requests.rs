@@ -188,7 +188,11 @@ pub(crate) fn given_up() -> Vec<Vector> {
         ),
         // After it is over.
         (vec![last(0, &[&get]), Act::Stop(0, 0x10c)], "0:GET /"),
-        (vec![Act::Reset(0, 0x10c)], ""),
+        // Before anything of it was seen.
+        (
+            vec![Act::Reset(0, 0x10c), Act::Stop(0, 0x10c)],
+            "stop 0 REQUEST_CANCELLED; reset 0 REQUEST_CANCELLED",
+        ),
         (vec![last(0, &[&get]), last(0, &[&get])], "0:GET /"),
     ]
 }
