@@ -99,6 +99,30 @@ fn other_versions_are_served_on_the_same_port() {
 }
 
 #[test]
+fn other_versions_tell_of_it() {
+    for (settings, expected) in [
+        (&[][..], Some(86_400)),
+        (&["alt_svc_max_age=60"], Some(60)),
+        (&["alt_svc_max_age=0"], None),
+    ] {
+        let quic = server("h3-alt-svc", settings);
+        let port = quic.server.port();
+        for version in ["--http1.1", "--http2"] {
+            let output = std::process::Command::new("curl")
+                .args(["-skI", "--max-time", "20", version])
+                .arg(format!("https://127.0.0.1:{port}/hello"))
+                .output()
+                .expect("curl runs");
+            let head = String::from_utf8_lossy(&output.stdout).to_lowercase();
+            let found = head.lines().find_map(|line| line.strip_prefix("alt-svc: "));
+            let expected = expected.map(|age| format!("h3=\":{port}\"; ma={age}"));
+            assert_eq!(found, expected.as_deref(), "{version}: {head}");
+        }
+        assert_eq!(quic.connect().fetch("/hello").field("alt-svc"), None);
+    }
+}
+
+#[test]
 fn many_requests_at_once_are_all_answered() {
     let mut quic = server("h3-many", &[]);
     let client = quic.connect();

@@ -200,8 +200,14 @@ fn answers_are_the_same() {
         requests.push(("POST", "/ignore".into(), &upload[..upload.len().min(1000)]));
     }
     for (method, target, content) in &requests {
-        let [first, second, third] =
-            ALL.map(|version| versions.ask(version, method, target, &[], content));
+        let mut answers = ALL.map(|version| versions.ask(version, method, target, &[], content));
+        if target == "/echo" {
+            // Known only if all of the content came along with its head.
+            answers
+                .iter_mut()
+                .for_each(|answer| answer.content_length = None);
+        }
+        let [first, second, third] = answers;
         assert!(first.is_complete, "{method} {target}: {first:?}");
         assert_eq!(third, first, "HTTP/3: {method} {target}");
         assert_eq!(second, first, "HTTP/2: {method} {target}");

@@ -53,6 +53,8 @@ pub(crate) struct Context {
     pub(crate) tiny_frames: usize,
     /// HTTP/2 streams that wait for their clients.
     pub(crate) waiting_streams: usize,
+    /// The value of `Alt-Svc` on connections to each entry; none where there is no HTTP/3, or nobody is told.
+    pub(crate) alt_svc: Vec<Option<Box<[u8]>>>,
     /// `Retry-After`, for requests that are refused because there is too much to do.
     pub(crate) retry_later: FieldSection,
 }
@@ -88,6 +90,7 @@ impl Context {
             handshakes: 0,
             held: Held::default(),
             retry_later: retry_later(),
+            alt_svc: Vec::new(),
         }
     }
 

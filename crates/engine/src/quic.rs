@@ -230,6 +230,19 @@ impl Quic {
         ports.chain(forwarding.map(|forwarding| (None, &forwarding.own)))
     }
 
+    /// What clients of each entry are told of HTTP/3, and for how many seconds.
+    pub(crate) fn alt_svc(&self, max_age: u32) -> Vec<Option<Box<[u8]>>> {
+        let mut all = Vec::new();
+        for port in self.ports.iter().flatten().filter(|_| max_age > 0) {
+            if all.len() <= port.entry {
+                all.resize(port.entry + 1, None);
+            }
+            let value = format!("h3=\":{}\"; ma={max_age}", port.local.port());
+            all[port.entry] = Some(value.into_bytes().into());
+        }
+        all
+    }
+
     /// Takes over a socket of another process.
     pub(crate) fn adopt(&mut self, udp: Udp, process: usize) -> io::Result<(usize, &OwnedFd)> {
         let port = Port::new(udp, Some(process))?;

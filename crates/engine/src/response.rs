@@ -123,7 +123,7 @@ impl Response {
         self.parts.as_deref().expect(PARTS_HERE)
     }
 
-    fn parts_mut(&mut self) -> &mut ResponseParts {
+    pub(crate) fn parts_mut(&mut self) -> &mut ResponseParts {
         self.parts.as_deref_mut().expect(PARTS_HERE)
     }
 }

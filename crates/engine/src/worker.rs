@@ -135,8 +135,11 @@ impl<S: Service> Worker<S> {
         for listener in listeners {
             watch(&reactor, acceptor.add(listener, None))?;
         }
-        let cx = Context::new(config, entries, link.counters.clone());
+        let mut cx = Context::new(config, entries, link.counters.clone());
         let quic = quic.map(|setup| Quic::new(&cx, setup)).transpose()?;
+        if let Some(quic) = &quic {
+            cx.alt_svc = quic.alt_svc(cx.config.http3.alt_svc_max_age);
+        }
         for (place, socket) in quic.iter().flat_map(Quic::descriptors) {
             watch_udp(&reactor, place, socket)?;
         }

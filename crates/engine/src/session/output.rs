@@ -6,17 +6,32 @@ use ajay_h1::{ContentSize, Misuse, ResponseHead, SendBody};
 use bytes::Bytes;
 
 use super::*;
+use crate::KnownField;
 use crate::body::{Body, BoxError, Kind, Piece};
 use crate::outbox::COPY_BYTES_MAX;
 
 impl<S: Service> Session<'_, S> {
     /// Writes a response. The exchange is over then, unless its body is a stream.
     #[inline]
-    pub(super) fn respond(&mut self, slot: u32, response: Response) {
+    pub(super) fn respond(&mut self, slot: u32, mut response: Response) {
+        self.tell_of_http3(&mut response);
         let took = self.cx.micros - self.connection.request_began;
         self.cx.counters.request_time.record(took);
         if !self.respond_usual(slot, &response) {
             self.respond_in_steps(slot, response);
+        }
+    }
+
+    /// Where HTTP/3 is spoken on the same port, clients of other versions are told so (RFC 7838 §3).
+    #[inline]
+    pub(super) fn tell_of_http3(&self, response: &mut Response) {
+        let Some(Some(value)) = self.cx.alt_svc.get(self.connection.entry as usize) else {
+            return;
+        };
+        let fields = &mut response.parts_mut().fields;
+        if !fields.contains(KnownField::AltSvc) {
+            // It is valid, and there is room in a response that the application could fill as well.
+            let _ = fields.append_known(KnownField::AltSvc, value);
         }
     }
 

@@ -66,7 +66,8 @@ impl<S: Service> Session<'_, S> {
     }
 
     /// Writes a response's head, and its content as far as that may leave at once.
-    pub(super) fn answer(&mut self, key: StreamKey, slot: u32, response: Response) {
+    pub(super) fn answer(&mut self, key: StreamKey, slot: u32, mut response: Response) {
+        self.tell_of_http3(&mut response);
         let began = self
             .http2()
             .and_then(|http2| http2.stream(key))
