@@ -4,30 +4,59 @@
 use std::path::Path;
 use std::process::Command;
 
-use ajay_blackbox::{Server, program, run};
+use ajay_blackbox::{Authority, Server, program, run};
 
-/// The text of the page's element `seen`, when the page has loaded.
-fn seen(server: &Server, profile: &Path, flags: &[&str]) -> String {
+/// The text of the page's elements with these names, when the page has loaded.
+fn texts<const N: usize>(
+    url: &str,
+    profile: &Path,
+    flags: &[&str],
+    elements: [&str; N],
+) -> [String; N] {
     let output = run(Command::new("chromium")
-        .args(["--headless", "--disable-gpu", "--ignore-certificate-errors"])
         // Chromium's own sandbox cannot be used by root, nor in most containers.
-        .args(["--no-sandbox", "--virtual-time-budget=20000", "--dump-dom"])
+        .args(["--headless", "--disable-gpu", "--no-sandbox", "--dump-dom"])
         .arg(format!("--user-data-dir={}", profile.display()))
         .args(flags)
-        .arg(format!("https://{}/", server.address())));
+        .arg(url));
     let page = String::from_utf8_lossy(&output.stdout).into_owned();
-    let seen = page
-        .split_once("id=\"seen\">")
-        .and_then(|(_, rest)| rest.split_once('<'));
-    let Some((seen, _)) = seen else {
-        panic!("no such page: {output:?}");
-    };
-    seen.to_owned()
+    elements.map(|element| {
+        let text = page
+            .split_once(&format!("id=\"{element}\">"))
+            .and_then(|(_, rest)| rest.split_once('<'));
+        let Some((text, _)) = text else {
+            panic!("no such page: {output:?}");
+        };
+        text.to_owned()
+    })
 }
+
+/// What the gallery says.
+fn seen(server: &Server, profile: &Path, flags: &[&str]) -> String {
+    let url = format!("https://{}/", server.address());
+    let mut all = vec!["--ignore-certificate-errors", "--virtual-time-budget=20000"];
+    all.extend(flags);
+    let [seen] = texts(&url, profile, &all, ["seen"]);
+    seen
+}
+
+/// What makes Chromium trust a certificate as it trusts one that an authority has signed, which QUIC needs: the
+/// hash of its key.
+fn trust(certificate: &Path) -> String {
+    let hash = "openssl x509 -in \"$1\" -pubkey -noout | openssl pkey -pubin -outform der \
+                | openssl dgst -sha256 -binary | base64";
+    let output = run(Command::new("sh").args(["-c", hash, "sh"]).arg(certificate));
+    let hash = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    assert_eq!(hash.len(), 44, "{output:?}");
+    format!("--ignore-certificate-errors-spki-list={hash}")
+}
+
+/// The server listens on 127.0.0.1 only.
+const RESOLVE: &str = "--host-resolver-rules=MAP localhost 127.0.0.1";
 
 #[test]
 #[ignore = "long: cargo xtask test-heavy browser"]
-fn two_hundred_images_come_over_http2() {
+fn two_hundred_images_come_over_every_version() {
     let name = format!("ajay-blackbox-browser-{}", std::process::id());
     let directory = std::env::temp_dir().join(name);
     std::fs::create_dir(&directory).expect("a directory of our own");
@@ -45,5 +74,46 @@ fn two_hundred_images_come_over_http2() {
         seen(&server, &profile, &["--disable-http2"]),
         "200 images; nextHopProtocol {\"http/1.1\":200}"
     );
+    // And over QUIC, without having been told of it.
+    let port = server.port();
+    let [seen] = texts(
+        &format!("https://localhost:{port}/"),
+        &directory.join("profile-http3"),
+        &[
+            "--virtual-time-budget=20000",
+            RESOLVE,
+            "--enable-quic",
+            &format!("--origin-to-force-quic-on=localhost:{port}"),
+            &trust(&directory.join("certificate/development-cert.pem")),
+        ],
+        ["seen"],
+    );
+    assert_eq!(seen, "200 images; nextHopProtocol {\"h3\":200}");
     std::fs::remove_dir_all(&directory).expect("it was ours");
+}
+
+#[test]
+#[ignore = "long: cargo xtask test-heavy browser"]
+fn alt_svc_leads_from_http2_to_http3() {
+    let authority = Authority::new("browser-alt-svc");
+    let issued = authority.issue("localhost");
+    let tls = issued.settings();
+    let mut settings = vec!["tls_versions=all"];
+    settings.extend(tls.iter().map(String::as_str));
+    let server = Server::start(program!("testserver"), &settings);
+    let [first, after] = texts(
+        &format!("https://localhost:{}/protocols", server.port()),
+        &authority.path().with_file_name("profile"),
+        &[
+            RESOLVE,
+            "--enable-quic",
+            // Without any origin here, Alt-Svc counts only with a certificate of an authority that the
+            // browser came with.
+            "--origin-to-force-quic-on=localhost:1",
+            &trust(&issued.chain),
+        ],
+        ["first", "seen"],
+    );
+    assert_eq!(first, "h2");
+    assert!(after.ends_with("h3"), "{after}");
 }

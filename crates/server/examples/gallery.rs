@@ -1,10 +1,11 @@
-//! A page with 200 images over HTTP/2: `cargo run --release --example gallery`, then open
+//! A page with 200 images over HTTP/2, and HTTP/3 for browsers that trust the certificate: `cargo run --release --example gallery`, then open
 //! <https://localhost:8443>, past the browser's warning of a certificate that nobody has signed.
 //!
 //! The page says how many images it has and by which protocol they came.
 
 use std::fmt::Write as _;
 
+use ajayserver::tls::Versions;
 use ajayserver::{Request, Response, Server, StatusCode, Tls};
 
 const IMAGES: u32 = 200;
@@ -68,7 +69,7 @@ fn main() -> ajayserver::Result<()> {
         .unwrap_or("ajayserver-development-certificate");
     Server::builder()
         .listen(address.as_deref().unwrap_or("127.0.0.1:8443"))?
-        .tls(Tls::self_signed(certificate, ["localhost"]))
+        .tls(Tls::self_signed(certificate, ["localhost"]).versions(Versions::ALL))
         .bind()?
         .run(answer)
 }

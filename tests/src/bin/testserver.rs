@@ -335,6 +335,9 @@ impl App {
         let path = request.path().to_owned();
         match path.as_str() {
             "/" | "/hello" => "Hello, world!\n".into_response(),
+            "/protocols" => Response::ok(PROTOCOLS)
+                .with_field("Content-Type", "text/html; charset=utf-8")
+                .into_response(),
             "/target" => format!("{} {}\n", request.method(), request.target()).into_response(),
             "/fields" => fields(&request),
             "/connection" => format!(
@@ -570,6 +573,29 @@ impl App {
         }
     }
 }
+
+/// A page that asks for something again and again for some seconds, and says by which protocols it came. It is
+/// loaded when its picture is, which takes longer.
+const PROTOCOLS: &str = "<!doctype html><meta charset=utf-8><title>Protocols</title>
+<style>body{font:14px sans-serif;margin:8px}</style>
+<p>This page came by <b id=first></b>. What it asked for after that: <b id=seen>nothing</b>.
+<img src='/slow?ms=4000' alt=''>
+<script>
+    const navigation = performance.getEntriesByType('navigation')[0];
+    document.getElementById('first').textContent = navigation.nextHopProtocol;
+    const seen = [];
+    let number = 0;
+    const ask = async () => {
+        const url = new URL('/hello?' + number++, location);
+        await (await fetch(url)).text();
+        const [entry] = performance.getEntriesByName(url.href);
+        if (entry && seen.at(-1) !== entry.nextHopProtocol) seen.push(entry.nextHopProtocol);
+        document.getElementById('seen').textContent = seen.join(', then ');
+        setTimeout(ask, 100);
+    };
+    ask();
+</script>
+";
 
 fn digest(content: &[u8]) -> Response {
     let hash = fnv1a_continued(FNV1A_START, content);
