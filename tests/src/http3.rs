@@ -65,6 +65,7 @@ impl Answer {
 }
 
 type Requests = h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>;
+type Driver = h3::client::Connection<h3_quinn::Connection, Bytes>;
 type RequestStream = h3::client::RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
 
 /// A connection.
@@ -75,6 +76,8 @@ pub struct Http3 {
     pub connection: quinn::Connection,
     requests: Requests,
     authority: String,
+    /// What would read the server's settings, if nothing is to.
+    _driver: Option<Driver>,
 }
 
 /// An endpoint that believes every certificate.
@@ -109,17 +112,29 @@ impl Http3 {
         Http3::connect_with(server, None)
     }
 
+    /// Connects without reading the server's settings, and so may send what they forbid.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn connect_deaf(server: SocketAddr) -> Http3 {
+        Http3::connect_as(server, None, true)
+    }
+
     /// Connects with a window for each response.
     ///
     /// # Panics
     /// When that fails.
     pub fn connect_with(server: SocketAddr, window: Option<u32>) -> Http3 {
+        Http3::connect_as(server, window, false)
+    }
+
+    fn connect_as(server: SocketAddr, window: Option<u32>, is_deaf: bool) -> Http3 {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime");
-        let (endpoint, connection, requests) = runtime.block_on(async {
+        let (endpoint, connection, requests, driver) = runtime.block_on(async {
             let endpoint = endpoint(server, window);
             let connecting = endpoint.connect(server, "localhost").expect("a connection");
             let connection = tokio::time::timeout(PATIENCE, connecting)
@@ -128,8 +143,11 @@ impl Http3 {
                 .expect("a handshake");
             let transport = h3_quinn::Connection::new(connection.clone());
             let (mut driver, requests) = h3::client::new(transport).await.expect("HTTP/3");
+            if is_deaf {
+                return (endpoint, connection, requests, Some(driver));
+            }
             tokio::spawn(async move { std::future::poll_fn(|cx| driver.poll_close(cx)).await });
-            (endpoint, connection, requests)
+            (endpoint, connection, requests, None)
         });
         Http3 {
             runtime,
@@ -137,6 +155,7 @@ impl Http3 {
             connection,
             requests,
             authority: format!("localhost:{}", server.port()),
+            _driver: driver,
         }
     }
 

@@ -75,7 +75,8 @@ impl Versions {
             Version::Http1 => self.ask_http1(method, target, fields, content),
             Version::Http2 => self.ask_http2(method, target, fields, content),
             Version::Http3 => {
-                let client = Http3::connect(self.quic);
+                // It does not know our limits, or it would not ask for more.
+                let client = Http3::connect_deaf(self.quic);
                 let answer = client.ask(method, target, fields, content);
                 let trailers = answer.trailers.iter().flatten();
                 Answer {

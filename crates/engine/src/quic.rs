@@ -18,14 +18,17 @@
 //! See [`id`]: identifiers name their worker. The kernel reads that, and what it gives to the wrong worker
 //! is forwarded. Secrets are shared by all workers, so that whoever gets a packet can answer it.
 
+mod accept;
 mod connection;
 mod endpoint;
 pub(crate) mod forward;
 pub(crate) mod id;
 pub(crate) mod keys;
+mod receive;
 mod session;
 pub(crate) mod socket;
 mod timers;
+mod transmit;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -33,24 +36,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use quinn_proto::{ConnectionHandle, DatagramEvent, Endpoint, EndpointEvent, Incoming, Transmit};
+use quinn_proto::{Endpoint, EndpointEvent, Transmit};
 
-use crate::admission::{Admission, Admitted};
-use crate::config::Retry;
-use crate::connection::{Clock, Wait};
+use crate::admission::Admission;
 use crate::counters::Counter;
 use crate::deadline::{TICK, Tick, Wheel};
 use crate::desk::Desk;
 use crate::reactor::{EventFlags, Token};
-use crate::request::PeerAddr;
 use crate::service::Service;
 
 use connection::{Connection, Phase};
 use endpoint::Servers;
-use forward::{DATAGRAMS_BYTES_MAX, Forwarding};
+use forward::Forwarding;
 use id::Seat;
 use session::{Outcome, Session};
-use socket::{Arrival, Batch, Port, Udp};
+use socket::{Batch, Port, Udp};
 use timers::Timers;
 
 /// Tokens of QUIC connections begin here; those of TCP connections end.
@@ -159,22 +159,6 @@ struct Unsent {
     transmit: Option<Transmit>,
     bytes: Vec<u8>,
 }
-
-/// Calls to receive for each socket in a turn: 64 batches would be a thousand messages.
-const RECEIVES_PER_TURN: usize = 8;
-
-/// Datagrams of other workers that are taken in a turn.
-const FORWARDED_PER_TURN: usize = 256;
-
-/// Datagrams are copied into blocks of this size. What a stream keeps of one keeps all of its block, so it is
-/// not larger than what a few datagrams need.
-const BLOCK_BYTES: usize = 16 * 1024;
-
-/// One call sends so many bytes at most: a limit of the kernel, less what the last datagram may have.
-const SEND_BYTES_MAX: usize = 60_000;
-
-/// Calls to send for a connection in a turn, so that others have their turn.
-const SENDS_PER_TURN: usize = 16;
 
 /// Deadlines farther away than this stand in the wheel, and come up before they are due.
 const NEAR: Duration = Duration::from_millis(500);
@@ -331,315 +315,6 @@ impl Quic {
             self.timer_passed(deadline, index);
         }
         self.drive_listed(desk, admission);
-    }
-
-    fn receive<S: Service>(&mut self, desk: &mut Desk<'_, S>, admission: &Admission) {
-        let Some(mut batch) = self.batch.take() else {
-            return;
-        };
-        for place in 0..self.ports.len() {
-            for _ in 0..RECEIVES_PER_TURN {
-                let Some(port) = self.ports[place].as_mut().filter(|port| port.is_readable) else {
-                    break;
-                };
-                let count = match port.receive(&mut batch) {
-                    Ok(count) => count,
-                    Err(error) => {
-                        // An ICMP message for something that we sent, most of the time.
-                        tracing::trace!(%error, "receiving failed");
-                        continue;
-                    }
-                };
-                for at in 0..count {
-                    let (arrival, bytes, stride) = batch.message(at);
-                    self.take(desk, admission, place, &arrival, bytes, stride);
-                }
-            }
-        }
-        self.batch = Some(batch);
-    }
-
-    fn receive_forwarded<S: Service>(&mut self, desk: &mut Desk<'_, S>, admission: &Admission) {
-        if !self.has_forwarded {
-            return;
-        }
-        let Some(forwarding) = self.forwarding.take() else {
-            self.has_forwarded = false;
-            return;
-        };
-        let mut scratch = std::mem::take(&mut desk.cx.scratch);
-        for _ in 0..FORWARDED_PER_TURN {
-            let Some((place, arrival, datagrams)) = forwarding.receive(&mut scratch) else {
-                self.has_forwarded = false;
-                break;
-            };
-            for datagram in datagrams {
-                desk.cx.counters.count(Counter::QuicForwardsReceived);
-                if self.ports.get(place).is_some_and(Option::is_some) {
-                    self.handle(desk, admission, place, &arrival, datagram);
-                }
-            }
-        }
-        desk.cx.scratch = scratch;
-        self.forwarding = Some(forwarding);
-    }
-
-    /// Takes datagrams, all but the last of which have `stride` bytes, or sends them on to the worker that they
-    /// are for.
-    fn take<S: Service>(
-        &mut self,
-        desk: &mut Desk<'_, S>,
-        admission: &Admission,
-        place: usize,
-        arrival: &Arrival,
-        bytes: &[u8],
-        stride: usize,
-    ) {
-        let counters = &desk.cx.counters;
-        let count = bytes.len().div_ceil(stride);
-        counters.add(Counter::QuicDatagramsReceived, count as u64);
-        counters.add(Counter::BytesReceived, bytes.len() as u64);
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let (datagram, after) = rest.split_at(stride.min(rest.len()));
-            let Some(worker) = self.other_worker(datagram) else {
-                self.handle(desk, admission, place, arrival, datagram);
-                rest = after;
-                continue;
-            };
-            // Those that go the same way go together.
-            let mut len = datagram.len();
-            while let Some(next) = rest.get(len..rest.len().min(len + stride))
-                && !next.is_empty()
-                && len + next.len() <= DATAGRAMS_BYTES_MAX
-                && self.other_worker(next) == Some(worker)
-            {
-                len += next.len();
-            }
-            let (together, after) = rest.split_at(len);
-            rest = after;
-            let place = self.common_place(place);
-            let is_sent = self
-                .forwarding
-                .as_ref()
-                .is_some_and(|it| it.send(worker.into(), place, arrival, together, stride));
-            let counter = match is_sent {
-                true => Counter::QuicForwards,
-                false => Counter::QuicForwardsLost,
-            };
-            desk.cx.counters.add(counter, len.div_ceil(stride) as u64);
-        }
-    }
-
-    /// Which other worker has the connection that a datagram is for.
-    #[inline]
-    fn other_worker(&self, datagram: &[u8]) -> Option<u16> {
-        self.forwarding.as_ref()?;
-        let id = id::settled_destination(datagram)?;
-        let worker = self.seat.worker_of(id)?;
-        (worker != self.seat.worker).then_some(worker)
-    }
-
-    /// The place that a socket's address has in the lists of all workers.
-    fn common_place(&self, place: usize) -> usize {
-        match self.ports.get(place) {
-            Some(Some(port)) if port.adopted_from.is_some() => {
-                let is_same = |own: &Option<Port>| {
-                    own.as_ref()
-                        .is_some_and(|own| own.adopted_from.is_none() && own.local == port.local)
-                };
-                self.ports.iter().position(is_same).unwrap_or(place)
-            }
-            _ => place,
-        }
-    }
-
-    fn handle<S: Service>(
-        &mut self,
-        desk: &mut Desk<'_, S>,
-        admission: &Admission,
-        place: usize,
-        arrival: &Arrival,
-        datagram: &[u8],
-    ) {
-        let data = self.copy(datagram);
-        self.response.clear();
-        let event = self.endpoint.handle(
-            self.now,
-            arrival.remote,
-            arrival.local_ip,
-            arrival.ecn,
-            data,
-            &mut self.response,
-        );
-        match event {
-            None => {}
-            Some(DatagramEvent::ConnectionEvent(handle, event)) => {
-                let index = handle.0 as u32;
-                let Some(connection) = self.connection(index) else {
-                    return;
-                };
-                connection.transport.handle_event(event);
-                connection.port = place;
-                self.list(index);
-            }
-            Some(DatagramEvent::NewConnection(incoming)) => {
-                self.accept(desk, admission, place, arrival, incoming, datagram);
-            }
-            Some(DatagramEvent::Response(transmit)) => self.respond(place, &transmit),
-        }
-    }
-
-    fn copy(&mut self, datagram: &[u8]) -> BytesMut {
-        if self.block.capacity() < datagram.len() {
-            // Takes the old block again if nobody has a part of it any more.
-            self.block.reserve(BLOCK_BYTES.max(datagram.len()));
-        }
-        self.block.extend_from_slice(datagram);
-        self.block.split()
-    }
-
-    /// Sends what the endpoint itself answers. It is lost if the socket is full.
-    fn respond(&mut self, place: usize, transmit: &Transmit) {
-        if let Some(Some(port)) = self.ports.get_mut(place) {
-            port.send(transmit, &self.response);
-        }
-    }
-
-    /// A client wants a connection.
-    fn accept<S: Service>(
-        &mut self,
-        desk: &mut Desk<'_, S>,
-        admission: &Admission,
-        place: usize,
-        arrival: &Arrival,
-        incoming: Incoming,
-        datagram: &[u8],
-    ) {
-        let cx = &mut *desk.cx;
-        let entry = self.ports[place].as_ref().map(|port| port.entry);
-        let Some((entry, server)) = entry.and_then(|entry| Some((entry, self.servers.of(entry)?)))
-        else {
-            return self.endpoint.ignore(incoming);
-        };
-        if cx.draining {
-            // Another process may go on.
-            let next = usize::from(self.seat.worker) + cx.config.threads.count(1);
-            let is_sent = self.forwarding.as_ref().is_some_and(|forwarding| {
-                let worker = next % usize::from(self.seat.workers);
-                worker != usize::from(self.seat.worker)
-                    && forwarding.send(
-                        worker,
-                        self.common_place(place),
-                        arrival,
-                        datagram,
-                        datagram.len(),
-                    )
-            });
-            return match is_sent {
-                true => self.endpoint.ignore(incoming),
-                false => self.refuse(place, incoming),
-            };
-        }
-        let limits = &cx.config.connections;
-        if cx.handshakes >= limits.handshakes_max {
-            cx.counters.count(Counter::HandshakesRefused);
-            return self.endpoint.ignore(incoming);
-        }
-        let must_prove = match cx.config.quic.retry {
-            Retry::Always => true,
-            Retry::Above(handshakes) => cx.handshakes > handshakes,
-        };
-        if must_prove && !incoming.remote_address_validated() {
-            cx.counters.count(Counter::QuicRetries);
-            // What cannot be asked again is refused: its token was no good.
-            match self.endpoint.retry(incoming, &mut self.response) {
-                Ok(transmit) => self.respond(place, &transmit),
-                Err(error) => self.refuse(place, error.into_incoming()),
-            }
-            return;
-        }
-        let is_full = limits
-            .connections_per_worker_max
-            .is_some_and(|max| self.open >= max);
-        if is_full || !admission.admit() {
-            cx.counters.count(Counter::ConnectionsMaxReached);
-            return self.refuse(place, incoming);
-        }
-        let peer = PeerAddr::Ip(incoming.remote_address());
-        let admitted = admission.admit_address(peer);
-        if admitted == Admitted::Refused {
-            admission.leave();
-            cx.counters.count(Counter::ConnectionsRefusedAddress);
-            return self.refuse(place, incoming);
-        }
-        let local_ip = arrival.local_ip;
-        let (now, response) = (self.now, &mut self.response);
-        match self.endpoint.accept(incoming, now, response, Some(server)) {
-            Ok((handle, transport)) => {
-                let port = self.ports[place].as_ref().map(|port| port.local);
-                let local = port.map(|local| {
-                    let ip = local_ip.filter(|_| local.ip().is_unspecified());
-                    std::net::SocketAddr::new(ip.unwrap_or(local.ip()), local.port())
-                });
-                let mut clock = Clock::new(cx.now);
-                clock.restart(Wait::Handshake, cx.now);
-                cx.handshakes += 1;
-                cx.counters.count(Counter::ConnectionsAccepted);
-                self.open += 1;
-                let token = self.reserve(handle);
-                self.put(Box::new(Connection {
-                    token,
-                    handle,
-                    transport,
-                    http: None,
-                    phase: Phase::Handshake,
-                    port: place,
-                    peer,
-                    local,
-                    entry,
-                    tls: None,
-                    is_counted: admitted == Admitted::Counted,
-                    held: 0,
-                    clock,
-                    filed: None,
-                    is_listed: false,
-                    is_waiting: false,
-                    requests: 0,
-                    is_released: false,
-                }));
-                self.list(handle.0 as u32);
-            }
-            Err(error) => {
-                tracing::debug!(%peer, cause = %error.cause, "a QUIC connection was not accepted");
-                cx.counters.count(Counter::TlsFailures);
-                admission.leave();
-                if admitted == Admitted::Counted {
-                    admission.leave_address(peer);
-                }
-                if let Some(transmit) = error.response {
-                    self.respond(place, &transmit);
-                }
-            }
-        }
-    }
-
-    fn refuse(&mut self, place: usize, incoming: Incoming) {
-        self.response.clear();
-        let transmit = self.endpoint.refuse(incoming, &mut self.response);
-        self.respond(place, &transmit);
-    }
-
-    fn reserve(&mut self, handle: ConnectionHandle) -> Token {
-        if self.places.len() <= handle.0 {
-            self.places.resize_with(handle.0 + 1, Place::default);
-        }
-        let place = &mut self.places[handle.0];
-        place.generation = place.generation.wrapping_add(1);
-        Token {
-            index: CONNECTIONS_FROM + handle.0 as u32,
-            generation: place.generation,
-        }
     }
 
     fn put(&mut self, connection: Box<Connection>) {
@@ -828,86 +503,6 @@ impl Quic {
             admission.leave_address(connection.peer);
         }
         admission.leave();
-    }
-
-    /// Sends the datagrams that a connection has, as far as the socket takes them.
-    fn transmit<S: Service>(&mut self, desk: &mut Desk<'_, S>, connection: &mut Connection) {
-        let Some(Some(port)) = self.ports.get_mut(connection.port) else {
-            return;
-        };
-        if connection.is_waiting {
-            return;
-        }
-        let index = connection.handle.0 as u32;
-        let mtu = usize::from(connection.transport.current_mtu()).max(1);
-        let segments = port.segments_max().min(SEND_BYTES_MAX / mtu).max(1);
-        for _ in 0..SENDS_PER_TURN {
-            if port.is_full {
-                connection.is_waiting = true;
-                self.unsent.push(Unsent {
-                    port: connection.port,
-                    connection: index,
-                    transmit: None,
-                    bytes: Vec::new(),
-                });
-                return;
-            }
-            self.datagrams.clear();
-            let transport = &mut connection.transport;
-            let Some(transmit) = transport.poll_transmit(self.now, segments, &mut self.datagrams)
-            else {
-                return;
-            };
-            let datagrams = match transmit.segment_size {
-                Some(len) => transmit.size.div_ceil(len.max(1)),
-                None => 1,
-            };
-            let counters = &desk.cx.counters;
-            counters.add(Counter::QuicDatagramsSent, datagrams as u64);
-            counters.add(Counter::BytesSent, transmit.size as u64);
-            if !port.send(&transmit, &self.datagrams) {
-                connection.is_waiting = true;
-                self.unsent.push(Unsent {
-                    port: connection.port,
-                    connection: index,
-                    transmit: Some(transmit),
-                    bytes: std::mem::take(&mut self.datagrams),
-                });
-                return;
-            }
-        }
-        // There is more: in the next turn.
-        connection.is_listed = true;
-        self.listed.push(index);
-    }
-
-    /// A socket takes datagrams again.
-    fn send_unsent(&mut self, place: usize) {
-        let mut unsent = std::mem::take(&mut self.unsent);
-        let mut kept = Vec::new();
-        for mut one in unsent.drain(..) {
-            let Some(Some(port)) = self.ports.get_mut(one.port) else {
-                continue;
-            };
-            let is_sent = match one.transmit.take() {
-                _ if one.port != place || port.is_full => false,
-                None => true,
-                Some(transmit) => {
-                    let is_sent = port.send(&transmit, &one.bytes);
-                    one.transmit = Some(transmit);
-                    is_sent
-                }
-            };
-            if !is_sent {
-                kept.push(one);
-                continue;
-            }
-            if let Some(connection) = self.connection(one.connection) {
-                connection.is_waiting = false;
-            }
-            self.list(one.connection);
-        }
-        self.unsent = kept;
     }
 
     /// A tick has begun: deadlines, and the next step of a drain.

@@ -8,6 +8,7 @@ use crate::run::Failure;
 const LAYERS: &[&[&str]] = &[
     &["ajay-http"],
     &["ajay-fields"],
+    &["ajay-mux"],
     &["ajay-h1", "ajay-h2", "ajay-h3"],
     &["ajay-tls"],
     &["ajay-engine"],
@@ -16,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Up to this layer a crate is a core or its vocabulary: no socket, clock, async, thread, TLS.
-const CORES_TO: usize = 2;
+const CORES_TO: usize = 3;
 
 /// Crates that would bring such things into a core.
 const NOT_IN_CORES: &[&str] = &[

@@ -7,7 +7,7 @@ use std::time::Instant;
 use quinn_proto::ConnectionHandle;
 
 use super::session::Http3;
-use crate::connection::Clock;
+use crate::connection::{Clock, Wait};
 use crate::deadline::Tick;
 use crate::reactor::Token;
 use crate::request::PeerAddr;
@@ -55,6 +55,37 @@ pub(super) enum Phase {
 }
 
 impl Connection {
+    /// One whose handshake begins. Where its client is has to be set.
+    pub(super) fn new(
+        token: Token,
+        handle: ConnectionHandle,
+        transport: quinn_proto::Connection,
+        now: Tick,
+    ) -> Connection {
+        let mut clock = Clock::new(now);
+        clock.restart(Wait::Handshake, now);
+        Connection {
+            token,
+            handle,
+            transport,
+            http: None,
+            phase: Phase::Handshake,
+            port: 0,
+            peer: PeerAddr::Unix,
+            local: None,
+            entry: 0,
+            tls: None,
+            is_counted: false,
+            held: 0,
+            clock,
+            filed: None,
+            is_listed: false,
+            is_waiting: false,
+            requests: 0,
+            is_released: false,
+        }
+    }
+
     /// What is held for it now.
     pub(super) fn holds(&self) -> usize {
         self.http.as_ref().map_or(0, |http| http.holds())

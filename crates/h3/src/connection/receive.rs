@@ -42,6 +42,7 @@ impl Connection {
         if matches!(stream.receive, Receive::Ended | Receive::Reset) {
             return Ok(Progress::Done);
         }
+        let is_data = matches!(stream.reading, Reading::Data { .. });
         match &mut stream.reading {
             Reading::Header(header) if !input.is_empty() => {
                 let (used, header) = header.read(input);
@@ -58,7 +59,7 @@ impl Connection {
             Reading::Header(header) if fin && !header.is_empty() => Err(Violation::FrameCutOff),
             Reading::Header(_) if fin => self.end_request(config, key),
             Reading::Header(_) => Ok(Progress::Done),
-            Reading::Data { left } => {
+            Reading::Data { left } | Reading::Skip { left } => {
                 let len = input
                     .len()
                     .min(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -71,22 +72,11 @@ impl Connection {
                 }
                 let data = input.get(..len).unwrap_or_default();
                 Ok(match stream.receive {
-                    Receive::Content { .. } => Progress::Event(len, Event::Data { key, data }),
+                    Receive::Content { .. } if is_data => {
+                        Progress::Event(len, Event::Data { key, data })
+                    }
                     _ => Progress::Used(len),
                 })
-            }
-            Reading::Skip { left } => {
-                let len = input
-                    .len()
-                    .min(usize::try_from(*left).unwrap_or(usize::MAX));
-                if len == 0 {
-                    return cut_off_or_done(fin);
-                }
-                *left -= len as u64;
-                if *left == 0 {
-                    stream.reading = Reading::BETWEEN_FRAMES;
-                }
-                Ok(Progress::Used(len))
             }
             Reading::Section { left, bytes } => {
                 let len = input
