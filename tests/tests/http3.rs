@@ -456,6 +456,45 @@ fn floods_end_their_connection() {
     assert_eq!(client.close_code(), code::EXCESSIVE_LOAD);
     assert_eq!(quic.connect().fetch("/hello").status, 200);
     assert_eq!(quic.server.counter("open"), 1);
+    for counter in ["flood_resets", "flood_priorities", "flood_tiny_data"] {
+        assert_eq!(quic.server.counter(counter), 1, "{counter}");
+    }
+}
+
+#[test]
+fn events_may_be_written_as_qlog() {
+    let directory = std::env::temp_dir().join(format!("ajay-qlog-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let setting = format!("quic_qlog_directory={}", directory.display());
+    let quic = server("h3-qlog", &[&setting]);
+    for _ in 0..2 {
+        let client = quic.connect();
+        assert_eq!(client.fetch("/hello").status, 200);
+        client.close();
+    }
+    let mut server = quic.server;
+    server.wait_counter("open", 0);
+    server.signal(Signal::TERM);
+    server.wait();
+    let files: Vec<_> = std::fs::read_dir(&directory)
+        .expect("the directory")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    assert_eq!(files.len(), 2);
+    for file in &files {
+        let text = std::fs::read_to_string(file).expect("text");
+        // RFC 7464: each record begins so.
+        let records: Vec<&str> = text.split('\u{1e}').skip(1).collect();
+        assert!(records.len() > 5, "{text}");
+        assert!(records[0].contains("\"qlog_version\""), "{text}");
+        assert!(
+            records.iter().all(|record| record.ends_with("}\n")),
+            "{text}"
+        );
+        assert!(text.contains("packet_received"), "{text}");
+        assert!(text.contains("packet_sent"), "{text}");
+    }
+    std::fs::remove_dir_all(&directory).expect("it can be removed");
 }
 
 #[test]

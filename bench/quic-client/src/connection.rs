@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use quinn_proto::crypto::rustls::QuicClientConfig;
 use quinn_proto::{
-    ClientConfig, ConnectionHandle, DatagramEvent, Endpoint, EndpointConfig, EcnCodepoint,
+    ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, Endpoint, EndpointConfig,
     TransportConfig, VarInt, congestion,
 };
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
@@ -128,9 +128,9 @@ impl Connection {
                 let data = self.block.split();
                 let ecn = meta.ecn.and_then(|ecn| EcnCodepoint::from_bits(ecn as u8));
                 let mut response = Vec::new();
-                let event =
-                    self.endpoint
-                        .handle(now, self.server, None, ecn, data, &mut response);
+                let event = self
+                    .endpoint
+                    .handle(now, self.server, None, ecn, data, &mut response);
                 if let Some(DatagramEvent::ConnectionEvent(_, event)) = event {
                     self.quic.handle_event(event);
                 }

@@ -245,7 +245,8 @@ impl Exchange {
                 // `:status: 200` (static index 25), the first line in every server's head, after the
                 // prefix; some have it as a literal.
                 0x01 if !self.is_ok => {
-                    self.is_ok = bytes[..len].contains(&0xd9) || bytes[..len].windows(3).any(|it| it == b"200");
+                    self.is_ok = bytes[..len].contains(&0xd9)
+                        || bytes[..len].windows(3).any(|it| it == b"200");
                 }
                 _ => {}
             }
@@ -265,7 +266,9 @@ fn header(bytes: &[u8]) -> Option<(u64, u64)> {
 fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let len = 1 << (bytes.first()? >> 6);
     let (number, rest) = bytes.split_at_checked(len)?;
-    let value = number.iter().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+    let value = number
+        .iter()
+        .fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
     let bits = 8 * len as u32 - 2;
     Some((value & (u64::MAX >> (64 - bits)), rest))
 }

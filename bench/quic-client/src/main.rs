@@ -80,7 +80,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for at in ready.drain(..) {
             let client = &mut clients[at];
             client.connection.receive(now)?;
-            client.session.events(&mut client.connection.quic, now, args.content_bytes);
+            client
+                .session
+                .events(&mut client.connection.quic, now, args.content_bytes);
             let limit = match (args.handshakes || args.idle, args.streams) {
                 (true, _) => 1,
                 (false, streams) => streams,
@@ -92,7 +94,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 && args.requests.is_none_or(|max| total.started < max)
                 && !(args.idle && client.session.done.started > 0)
             {
-                if !client.session.request(&mut client.connection.quic, &request, now) {
+                if !client
+                    .session
+                    .request(&mut client.connection.quic, &request, now)
+                {
                     break;
                 }
                 total.started += 1;
@@ -117,27 +122,41 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             if args.handshakes && answered > 0 {
                 handshakes += 1;
-                client.connection.quic.close(now, 0x100_u32.into(), bytes::Bytes::new());
+                client
+                    .connection
+                    .quic
+                    .close(now, 0x100_u32.into(), bytes::Bytes::new());
                 client.connection.transmit(now)?;
                 clients[at] = connect(&poll, &options, at)?;
                 clients[at].connection.transmit(now)?;
             }
         }
         let pending: usize = clients.iter().map(|client| client.session.open()).sum();
-        let has_all = args.requests.is_some_and(|max| total.succeeded + total.failed >= max);
+        let has_all = args
+            .requests
+            .is_some_and(|max| total.succeeded + total.failed >= max);
         let is_late = now >= until + Duration::from_secs(10);
         if has_all || (is_over && pending == 0) || is_late {
             break;
         }
         let next = clients.iter().filter_map(|client| client.timeout).min();
-        let wait = next.unwrap_or(until).min(if is_over { now + Duration::from_millis(100) } else { until });
-        poll.poll(&mut events, Some(wait.saturating_duration_since(Instant::now())))?;
+        let wait = next.unwrap_or(until).min(if is_over {
+            now + Duration::from_millis(100)
+        } else {
+            until
+        });
+        poll.poll(
+            &mut events,
+            Some(wait.saturating_duration_since(Instant::now())),
+        )?;
         for event in &events {
             ready.push(event.token().0);
         }
         let now = Instant::now();
         for (at, client) in clients.iter().enumerate() {
-            if client.timeout.is_some_and(|timeout| timeout <= now) || (is_over && client.session.open() > 0) {
+            if client.timeout.is_some_and(|timeout| timeout <= now)
+                || (is_over && client.session.open() > 0)
+            {
                 ready.push(at);
             }
         }
@@ -168,10 +187,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn connect(poll: &Poll, options: &Options, at: usize) -> Result<Client, Box<dyn std::error::Error>> {
+fn connect(
+    poll: &Poll,
+    options: &Options,
+    at: usize,
+) -> Result<Client, Box<dyn std::error::Error>> {
     let mut connection = Connection::connect(options)?;
     let interest = Interest::READABLE | Interest::WRITABLE;
-    poll.registry().register(connection.socket(), Token(at), interest)?;
+    poll.registry()
+        .register(connection.socket(), Token(at), interest)?;
     connection.transmit(Instant::now())?;
     Ok(Client {
         connection,

@@ -24,6 +24,8 @@ mod endpoint;
 pub(crate) mod forward;
 pub(crate) mod id;
 pub(crate) mod keys;
+#[cfg(feature = "qlog")]
+mod log;
 mod receive;
 mod session;
 pub(crate) mod socket;
@@ -301,17 +303,17 @@ impl Quic {
         }
     }
 
-    /// One turn's work: what came, what was woken, what is due.
-    pub(crate) fn turn<S: Service>(
-        &mut self,
-        desk: &mut Desk<'_, S>,
-        admission: &Admission,
-        now: Instant,
-    ) {
+    /// Time goes on. To be told before anything else is done: what is closed in the past is forgotten before
+    /// its client knows.
+    pub(crate) fn set_now(&mut self, now: Instant) {
         self.now = now;
+    }
+
+    /// One turn's work: what came, what was woken, what is due.
+    pub(crate) fn turn<S: Service>(&mut self, desk: &mut Desk<'_, S>, admission: &Admission) {
         self.receive(desk, admission);
         self.receive_forwarded(desk, admission);
-        while let Some((deadline, index)) = self.timers.pop(now) {
+        while let Some((deadline, index)) = self.timers.pop(self.now) {
             self.timer_passed(deadline, index);
         }
         self.drive_listed(desk, admission);

@@ -440,8 +440,7 @@ impl<S: Service> Worker<S> {
 
     /// Does what is to be done for QUIC.
     fn quic_turn(&mut self) {
-        let now = self.started + Duration::from_micros(self.cx.micros);
-        self.with_quic(|quic, desk, admission| quic.turn(desk, admission, now));
+        self.with_quic(|quic, desk, admission| quic.turn(desk, admission));
     }
 
     #[inline]
@@ -449,6 +448,7 @@ impl<S: Service> Worker<S> {
         let Some(quic) = self.quic.as_deref_mut() else {
             return;
         };
+        quic.set_now(self.started + Duration::from_micros(self.cx.micros));
         let mut desk = Desk {
             cx: &mut self.cx,
             slots: &mut self.slots,

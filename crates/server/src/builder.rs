@@ -303,6 +303,18 @@ impl Builder {
         self
     }
 
+    /// Write each QUIC connection's events as qlog into a file `ID.sqlog` of its own in this directory, for
+    /// finding faults: workers wait for each write. Needs the feature `qlog`. Default: none.
+    #[cfg(feature = "qlog")]
+    #[must_use]
+    pub fn quic_qlog_directory(
+        mut self,
+        directory: impl Into<Option<std::path::PathBuf>>,
+    ) -> Builder {
+        self.config.quic.qlog_directory = directory.into();
+        self
+    }
+
     /// Stop on SIGTERM and SIGINT. Default: on.
     #[must_use]
     pub fn handle_signals(mut self, on: bool) -> Builder {

@@ -179,6 +179,7 @@ fn set(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
                 $(stringify!($flag) => builder.$flag(value == "true"),)*
                 "threads" => builder.threads(narrow(number()?)?),
                 "quic_retry" if value == "always" => builder.quic_retry(Retry::Always),
+                "quic_qlog_directory" => builder.quic_qlog_directory(std::path::PathBuf::from(value)),
                 "quic_congestion" if value == "bbr" => builder.quic_congestion(Congestion::Bbr),
                 _ => return Err(format!("no setting {name}")),
             }

@@ -57,7 +57,11 @@ async fn serve(args: Args) -> Result<(), Error> {
     Ok(())
 }
 
-async fn converse(connection: quinn::Connection, megabyte: Bytes, tasks: bool) -> Result<(), Error> {
+async fn converse(
+    connection: quinn::Connection,
+    megabyte: Bytes,
+    tasks: bool,
+) -> Result<(), Error> {
     let mut connection =
         h3::server::Connection::<_, Bytes>::new(h3_quinn::Connection::new(connection)).await?;
     while let Some(resolver) = connection.accept().await? {

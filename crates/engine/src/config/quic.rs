@@ -1,5 +1,6 @@
 //! QUIC and HTTP/3.
 
+#[cfg(feature = "qlog")]
 use std::path::PathBuf;
 
 use ajay_http::Limits;
@@ -43,8 +44,10 @@ pub struct QuicOptions {
     /// Ask for a sign of life when a connection with requests has been silent for this long, in seconds.
     /// Default: none.
     pub keep_alive: Option<u32>,
-    /// Write each connection's events here as qlog, one file for each; for finding faults, since it
-    /// slows everything down. Default: none.
+    /// Write each connection's events here as qlog (draft-ietf-quic-qlog-main-schema), into a file
+    /// `ID.sqlog` of its own, named for the connection id that its client chose; for finding faults, since
+    /// workers wait for each write. Default: none.
+    #[cfg(feature = "qlog")]
     pub qlog_directory: Option<PathBuf>,
 }
 
@@ -84,6 +87,7 @@ impl Default for QuicOptions {
             send_buffer_bytes: 4 * 1024 * 1024,
             silence_timeout: 30,
             keep_alive: None,
+            #[cfg(feature = "qlog")]
             qlog_directory: None,
         }
     }

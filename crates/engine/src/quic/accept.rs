@@ -67,6 +67,14 @@ impl Quic {
             cx.counters.count(Counter::ConnectionsRefusedAddress);
             return self.refuse(place, incoming);
         }
+        #[cfg(feature = "qlog")]
+        let server = match &cx.config.quic.qlog_directory {
+            Some(directory) => {
+                let id = *incoming.orig_dst_cid();
+                super::log::with_qlog(server, &cx.config, directory, id, self.now)
+            }
+            None => server,
+        };
         let (now, response) = (self.now, &mut self.response);
         match self.endpoint.accept(incoming, now, response, Some(server)) {
             Ok((handle, transport)) => {

@@ -63,7 +63,7 @@ const INCOMING_MAX: usize = 1 << 16;
 /// (RFC 9114 §6.2).
 const UNIDIRECTIONAL_STREAMS_MAX: u32 = 8;
 
-fn transport(config: &Config) -> TransportConfig {
+pub(super) fn transport(config: &Config) -> TransportConfig {
     let options = &config.quic;
     let mut transport = TransportConfig::default();
     transport

@@ -22,7 +22,7 @@ mod output;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ajay_h3::{Drain, ErrorCode, StreamKey, UniStream};
+use ajay_h3::{Drain, ErrorCode, StreamKey, UniStream, Violation};
 use bytes::{Bytes, BytesMut};
 use quinn_proto::{ConnectionError, Dir, Event as TransportEvent, StreamEvent, StreamId, VarInt};
 
@@ -292,8 +292,12 @@ impl<'s, 'd, S: Service> Session<'s, 'd, S> {
             match event {
                 TransportEvent::Connected => self.connected(),
                 TransportEvent::ConnectionLost { reason } => self.lost(&reason),
-                TransportEvent::Stream(event) => self.stream_event(event),
-                TransportEvent::HandshakeDataReady
+                TransportEvent::Stream(event) if self.connection.phase == Phase::Open => {
+                    self.stream_event(event);
+                }
+                // What comes after a rule was broken is not looked at.
+                TransportEvent::Stream(_)
+                | TransportEvent::HandshakeDataReady
                 | TransportEvent::DatagramReceived
                 | TransportEvent::DatagramsUnblocked => {}
             }
@@ -401,6 +405,9 @@ impl<'s, 'd, S: Service> Session<'s, 'd, S> {
                     Err(_) => break,
                 }
             }
+        }
+        if http.core.has_too_much_output() {
+            self.connection_violated(Violation::AcknowledgmentsPiledUp);
         }
     }
 

@@ -555,7 +555,7 @@ impl<S: Service> Session<'_, '_, S> {
     }
 
     /// The client broke a rule that ends the connection.
-    fn connection_violated(&mut self, violation: Violation) {
+    pub(super) fn connection_violated(&mut self, violation: Violation) {
         self.count_violation(violation);
         self.close(violation.connection_code());
     }
@@ -593,6 +593,20 @@ impl<S: Service> Session<'_, '_, S> {
 fn counter_of(violation: Violation) -> Counter {
     match violation {
         Violation::ContentTooLarge => Counter::ContentTooLarge,
+        Violation::HeadTooLarge
+        | Violation::TooManyFieldLines
+        | Violation::PathTooLong
+        | Violation::TrailersTooLarge => Counter::HeadTooLarge,
+        Violation::TooManyStreams => Counter::StreamsRefused,
+        Violation::FieldSectionTooLarge => Counter::FloodFieldBlock,
+        Violation::ResetFlood => Counter::FloodResets,
+        Violation::ProvokedResetFlood => Counter::FloodProvokedResets,
+        Violation::RefusedStreamsFlood => Counter::FloodRefusedStreams,
+        Violation::RefusedHeadFlood => Counter::FloodRefusedHeads,
+        Violation::ControlFrameFlood => Counter::FloodPriorities,
+        Violation::EmptyFrameFlood => Counter::FloodEmptyFrames,
+        Violation::TinyDataFlood => Counter::FloodTinyData,
+        Violation::StrayFrameFlood | Violation::StrayStreamFlood => Counter::FloodStrayFrames,
         _ => Counter::Violations,
     }
 }
