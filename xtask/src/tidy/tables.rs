@@ -18,6 +18,8 @@ pub(super) fn check(root: &Path, problems: &mut Vec<String>) -> Result<(), Failu
         "limits",
         "connections",
         "http2",
+        "http3",
+        "quic",
         "deadlines",
         "sockets",
         "blocking",
@@ -29,6 +31,8 @@ pub(super) fn check(root: &Path, problems: &mut Vec<String>) -> Result<(), Failu
     for name in names.iter_mut().filter(|name| *name == "cleartext") {
         "http2_cleartext".clone_into(name);
     }
+    let of_quic = public_fields(&read("crates/engine/src/config/quic.rs")?);
+    names.extend(of_quic.into_iter().filter(|name| name != "budgets"));
     compare(page, &names, &first_cells(&text), problems);
 
     let page = "docs/src/reference/counters.md";
@@ -48,20 +52,28 @@ pub(super) fn check(root: &Path, problems: &mut Vec<String>) -> Result<(), Failu
             problems.push(format!("{page}: the status of `{name}` is {status}"));
         }
     }
-    check_http2(&read, problems)
+    for core in ["2", "3"] {
+        check_core(core, &read, problems)?;
+    }
+    Ok(())
 }
 
-/// The page of HTTP/2 has its rules with their effects, its limits and its budgets.
-fn check_http2(
+/// The page of HTTP/2 or 3 has its rules with their effects, its limits and its budgets.
+fn check_core(
+    core: &str,
     read: &impl Fn(&str) -> Result<String, Failure>,
     problems: &mut Vec<String>,
 ) -> Result<(), Failure> {
-    let page = "docs/src/reference/http2.md";
+    let page = &format!("docs/src/reference/http{core}.md");
     let text = read(page)?;
-    let rules = effects(&read("crates/h2/src/error.rs")?);
+    let rules = effects(&read(&format!("crates/h{core}/src/error.rs"))?);
     let mut names: Vec<String> = rules.iter().map(|(name, _)| name.clone()).collect();
-    names.extend(public_fields(&read("crates/h2/src/config.rs")?));
-    names.extend(public_fields(&read("crates/h2/src/budgets.rs")?));
+    names.extend(public_fields(&read(&format!(
+        "crates/h{core}/src/config.rs"
+    ))?));
+    names.extend(public_fields(&read(&format!(
+        "crates/h{core}/src/budgets.rs"
+    ))?));
     // What holds other fields, and what each budget has.
     names.retain(|name| !["limits", "budgets", "burst", "per_second"].contains(&name.as_str()));
     compare(page, &names, &first_cells(&text), problems);

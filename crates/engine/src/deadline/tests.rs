@@ -1,5 +1,7 @@
 use super::*;
 
+const NONE: [u32; 0] = [];
+
 fn expired(wheel: &mut Wheel, now: Tick) -> Vec<u32> {
     let mut due = Vec::new();
     wheel.expire(now, &mut due);
@@ -11,9 +13,9 @@ fn expired(wheel: &mut Wheel, now: Tick) -> Vec<u32> {
 fn comes_out_at_its_tick_and_only_once() {
     let mut wheel = Wheel::new();
     wheel.file(7, 5);
-    assert_eq!(expired(&mut wheel, 4), []);
+    assert_eq!(expired(&mut wheel, 4), NONE);
     assert_eq!(expired(&mut wheel, 5), [7]);
-    assert_eq!(expired(&mut wheel, 2000), []);
+    assert_eq!(expired(&mut wheel, 2000), NONE);
 }
 
 #[test]
@@ -27,7 +29,7 @@ fn a_later_deadline_keeps_the_earlier_place() {
         "lazily: the caller files it again"
     );
     wheel.file(1, 300);
-    assert_eq!(expired(&mut wheel, 299), []);
+    assert_eq!(expired(&mut wheel, 299), NONE);
     assert_eq!(expired(&mut wheel, 300), [1]);
 }
 
@@ -37,7 +39,7 @@ fn a_nearer_deadline_moves_it() {
     wheel.file(1, 300);
     wheel.file(1, 10);
     assert_eq!(expired(&mut wheel, 10), [1]);
-    assert_eq!(expired(&mut wheel, 300), [], "the old place is gone");
+    assert_eq!(expired(&mut wheel, 300), NONE, "the old place is gone");
 }
 
 #[test]
@@ -46,7 +48,7 @@ fn a_deadline_beyond_the_wheel_survives_whole_rounds() {
     let far = 3 * BUCKETS as Tick + 17;
     wheel.file(3, far);
     for now in 1..far {
-        assert_eq!(expired(&mut wheel, now), [], "tick {now}");
+        assert_eq!(expired(&mut wheel, now), NONE, "tick {now}");
     }
     assert_eq!(expired(&mut wheel, far), [3]);
 }
@@ -78,7 +80,7 @@ fn removal_anywhere_in_a_bucket_keeps_the_others() {
 #[test]
 fn a_deadline_in_the_past_fires_at_the_next_tick() {
     let mut wheel = Wheel::new();
-    assert_eq!(expired(&mut wheel, 100), []);
+    assert_eq!(expired(&mut wheel, 100), NONE);
     wheel.file(5, 3);
     assert_eq!(expired(&mut wheel, 101), [5]);
 }
