@@ -413,6 +413,32 @@ fn a_malformed_request_costs_its_stream_only() {
 }
 
 #[test]
+fn a_client_may_ask_before_it_sends_content() {
+    let quic = server("h3-expect", &[]);
+    let client = quic.raw();
+    let _control = client.unidirectional(CONTROL);
+    let head = [
+        b"\x01\x2d\x00\x00\xd4\xd7\x50\x09localhost\x51\x08/collect".as_slice(),
+        b"\x26expect\x0c100-continue",
+    ]
+    .concat();
+    let (mut send, mut receive) = client.request(&head, false);
+    // HEADERS with `:status: 100`; our lengths of field sections have two bytes.
+    let mut answer = [0; 7];
+    client
+        .wait(receive.read_exact(&mut answer))
+        .expect("a response");
+    assert_eq!(&answer, b"\x01\x40\x04\x00\x00\xff\x00");
+    client
+        .wait(send.write_all(b"\x00\x05abcde"))
+        .expect("it is wanted");
+    let _ = send.finish();
+    let answer = client.read(receive).expect("a final response");
+    // `:status: 200`.
+    assert_eq!(answer[3..6], *b"\x00\x00\xd9");
+}
+
+#[test]
 fn unknown_streams_and_frames_are_ignored() {
     let quic = server("h3-unknown", &[]);
     let client = quic.raw();
