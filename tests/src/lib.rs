@@ -12,6 +12,7 @@ mod client;
 pub mod http2;
 pub mod http3;
 mod random;
+pub mod relay;
 mod response;
 mod server;
 
