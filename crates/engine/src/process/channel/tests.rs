@@ -30,6 +30,18 @@ const MESSAGES: &[Message] = &[
     Message::Signalled,
     Message::Ended { cut: 9 },
     Message::TicketKeys,
+    Message::Datagrams {
+        thread: 1,
+        entry: 2,
+    },
+    Message::QuicSecret { generation: 255 },
+    Message::Receive,
+    Message::Ways,
+    Message::AdoptDatagrams {
+        process: 1,
+        thread: 2,
+        entry: 3,
+    },
 ];
 
 #[test]
@@ -78,7 +90,9 @@ fn what_is_no_message_is_refused() {
     for numbers in [
         [0; 4],
         [11, 1, 0, 0],
-        [12, 0, 0, 0],
+        [12, 0, 0, 1],
+        [14, 1, 0, 0],
+        [17, 0, 0, 0],
         [3, 1, 0, 0],
         [6, 99, 0, 0],
         [8, 256, 0, 0],
