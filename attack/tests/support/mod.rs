@@ -76,10 +76,11 @@ impl Recorder {
                     all.resize(at + 1, Recorded::default());
                 }
                 let this = &mut all[at];
-                if at < KEPT_CONNECTIONS_MAX {
-                    this.bytes.extend_from_slice(bytes);
-                }
+                this.bytes.extend_from_slice(bytes);
                 (this.end, this.done) = (end, done);
+                if done && at >= KEPT_CONNECTIONS_MAX {
+                    this.bytes = Vec::new();
+                }
                 let tail = this.bytes.len().saturating_sub(bytes.len() + 3);
                 let head_ended = this.bytes[tail..].windows(4).any(|w| w == b"\r\n\r\n");
                 (head_ended, this.bytes.len() > KEPT_BYTES_MAX)
