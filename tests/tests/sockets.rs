@@ -123,7 +123,9 @@ fn several_addresses() {
     assert!(answers(V4, port) && answers(V6, port));
     let mut client = Client::connect(&Address::Unix(path.clone()));
     assert_eq!(client.fetch("/").text(), "OK");
-    let stderr = server.stderr();
+    let stderr = wait_for("all announcements", || {
+        Some(server.stderr()).filter(|text| text.matches("listening on").count() >= addresses.len())
+    });
     assert!(
         stderr.contains(&format!("listening on http://127.0.0.1:{port}\n")),
         "{stderr}"
@@ -145,7 +147,9 @@ fn a_port_of_the_systems_choice_is_announced() {
         "ajayserver: listening on http://127.0.0.1:{}\n",
         server.port()
     );
-    assert!(server.stderr().contains(&expected), "{}", server.stderr());
+    wait_for("its announcement", || {
+        server.stderr().contains(&expected).then_some(())
+    });
 }
 
 /// The test server on a Unix socket.

@@ -72,7 +72,9 @@ fn a_passed_socket_is_served_by_all_workers() {
         assert_eq!(client.fetch("/").text(), "OK");
     }
     let expected = format!("listening on http://{address}\n");
-    assert!(server.stderr().contains(&expected), "{}", server.stderr());
+    wait_for("its announcement", || {
+        server.stderr().contains(&expected).then_some(())
+    });
     // Programs that the server might execute do not get it.
     let info = std::fs::read_to_string(format!("/proc/{}/fdinfo/3", server.pid()));
     let flags = info.unwrap_or_default();
@@ -164,7 +166,10 @@ fn sockets_are_chosen_by_name() {
     let server = Server::start_other(command, Some(path.clone()));
     let local = Address::Unix(path.clone());
     assert_eq!(Client::connect(&local).fetch("/").text(), "OK");
-    let stderr = server.stderr();
+    // A client may be answered before the line has been read.
+    let stderr = wait_for("the line", || {
+        Some(server.stderr()).filter(|text| text.contains("listening"))
+    });
     let lines: Vec<&str> = stderr
         .lines()
         .filter(|line| line.contains("listening"))
