@@ -198,14 +198,16 @@ impl Client {
     /// # Errors
     /// What was wrong with it, with what came of it.
     pub fn try_response_to(&mut self, method: &str) -> Result<Response, String> {
-        let mut interim = Vec::new();
+        let (mut interim, mut links) = (Vec::new(), Vec::new());
         loop {
             let mut response = self.head()?;
             if (100..200).contains(&response.status) && response.status != 101 {
                 interim.push(response.status);
+                let fields = response.fields.into_iter();
+                links.extend(fields.filter(|(name, _)| name == "Link").map(|(_, it)| it));
                 continue;
             }
-            response.interim = interim;
+            (response.interim, response.links) = (interim, links);
             self.content(method, &mut response)?;
             return Ok(response);
         }
@@ -419,6 +421,7 @@ fn strict_head(head: &httparse::Response<'_, '_>, bytes: &[u8]) -> Result<Respon
         trailers: Vec::new(),
         chunks: Vec::new(),
         interim: Vec::new(),
+        links: Vec::new(),
         until_close: false,
     })
 }

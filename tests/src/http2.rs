@@ -168,6 +168,8 @@ pub struct Answer {
     pub trailers: Vec<(String, String)>,
     /// The status codes of the informational responses before it.
     pub interim: Vec<u16>,
+    /// The values of `Link` in those.
+    pub links: Vec<String>,
     /// END_STREAM has come.
     pub is_complete: bool,
     /// The code of RST_STREAM, if it has come.
@@ -908,6 +910,8 @@ fn take_section(
         100..200 if ends || status == 101 => return Err(format!("{status} that ends a stream")),
         100..200 => {
             answer.interim.push(status);
+            let links = fields.into_iter().filter(|(name, _)| name == "link");
+            answer.links.extend(links.map(|(_, value)| value));
             return Ok(());
         }
         200..600 => {

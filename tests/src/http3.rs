@@ -41,6 +41,10 @@ pub struct Answer {
     pub status: u16,
     /// The head's lines.
     pub fields: HeaderMap,
+    /// The status codes of the informational responses before it.
+    pub interim: Vec<u16>,
+    /// The values of `Link` in those.
+    pub links: Vec<String>,
     /// The content.
     pub body: Vec<u8>,
     /// The trailer section's lines, if there was one.
@@ -264,14 +268,23 @@ where
     S: h3::quic::RecvStream,
 {
     let mut answer = Answer::default();
-    match stream.recv_response().await {
-        Ok(head) => {
-            answer.status = head.status().as_u16();
-            answer.fields = head.headers().clone();
-        }
-        Err(error) => {
-            answer.error = Some(error.to_string());
-            return answer;
+    loop {
+        match stream.recv_response().await {
+            Ok(head) if head.status().is_informational() => {
+                answer.interim.push(head.status().as_u16());
+                let links = head.headers().get_all("link").iter();
+                let texts = links.filter_map(|value| value.to_str().ok());
+                answer.links.extend(texts.map(str::to_owned));
+            }
+            Ok(head) => {
+                answer.status = head.status().as_u16();
+                answer.fields = head.headers().clone();
+                break;
+            }
+            Err(error) => {
+                answer.error = Some(error.to_string());
+                return answer;
+            }
         }
     }
     loop {

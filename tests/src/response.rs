@@ -19,6 +19,8 @@ pub struct Response {
     pub chunks: Vec<usize>,
     /// The status codes of the informational responses before it.
     pub interim: Vec<u16>,
+    /// The values of `Link` in those.
+    pub links: Vec<String>,
     /// The content ended with the connection.
     pub until_close: bool,
 }

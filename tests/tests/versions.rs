@@ -43,6 +43,8 @@ struct Answer {
     content_length: Option<String>,
     body: Vec<u8>,
     trailers: Vec<(String, String)>,
+    interim: Vec<u16>,
+    links: Vec<String>,
     is_complete: bool,
 }
 
@@ -89,6 +91,8 @@ impl Versions {
                         })
                         .collect(),
                     is_complete: answer.error.is_none(),
+                    interim: answer.interim,
+                    links: answer.links,
                     body: answer.body,
                 }
             }
@@ -125,6 +129,8 @@ impl Versions {
                     .map(|(name, value)| (name.to_lowercase(), value.clone()))
                     .collect(),
                 body: response.body,
+                interim: response.interim,
+                links: response.links,
                 is_complete: true,
             },
             Err(_) => Answer::default(),
@@ -157,6 +163,8 @@ impl Versions {
             trailers: answer.trailers.clone(),
             is_complete: answer.is_complete && answer.reset.is_none(),
             body: answer.body,
+            interim: answer.interim,
+            links: answer.links,
         }
     }
 }
@@ -215,6 +223,45 @@ fn answers_are_the_same() {
     }
     let uploaded = versions.ask(Version::Http3, "POST", "/collect", &[], &uploads[5]);
     assert_eq!(uploaded.text(), digest(&uploads[5]));
+}
+
+#[test]
+fn early_hints_come_before_the_response() {
+    let versions = Versions::start("versions-hints", &[]);
+    for target in ["/hints?n=1", "/hints?n=3&pause=20", "/hints?n=16"] {
+        let count = target.split(['=', '&']).nth(1).map(str::parse::<usize>);
+        let Some(Ok(count)) = count else {
+            panic!("{target} says how many");
+        };
+        for version in ALL {
+            let answer = versions.ask(version, "GET", target, &[], b"");
+            assert_eq!(answer.text(), "hinted\n", "{version:?} {target}");
+            assert_eq!(answer.interim, vec![103; count], "{version:?} {target}");
+            let links = (0..count).map(|it| format!("</{it}.css>; rel=preload; as=style"));
+            assert!(answer.links.iter().cloned().eq(links), "{answer:?}");
+        }
+    }
+    // They do not wait for the response.
+    let mut client = versions.server.connect();
+    client.get("/hints?n=2&pause=60000", "");
+    assert_eq!(client.head().map(|head| head.status), Ok(103));
+    let mut client = versions.server.connect_http2();
+    let stream = client.get("/hints?n=2&pause=60000");
+    let answer = client.wait(stream, |answer| !answer.interim.is_empty());
+    assert_eq!((answer.interim, answer.status), (vec![103], 0));
+    let client = Http3::connect(versions.quic);
+    let head = client.wait(async {
+        let target = "/hints?n=2&pause=60000";
+        let mut stream = client.open("GET", target, &[]).await.expect("a stream");
+        stream.finish().await.expect("it is sent");
+        stream.recv_response().await.map(|head| head.status())
+    });
+    assert_eq!(head.expect("hints").as_u16(), 103);
+    // A client of HTTP/1.0 would take them for the response.
+    let mut client = versions.server.connect();
+    client.send("GET /hints?n=2&pause=10 HTTP/1.0\r\n\r\n");
+    let response = client.response();
+    assert_eq!((response.status, response.interim), (200, vec![]));
 }
 
 #[test]

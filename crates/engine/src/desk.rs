@@ -7,6 +7,7 @@ use crate::content::{Content, Feed};
 use crate::context::Context;
 use crate::counters::Counter;
 use crate::exchange::Slots;
+use crate::informational;
 use crate::request::{Parts, PeerAddr, Request};
 use crate::service::Service;
 use crate::{Response, StatusCode};
@@ -55,12 +56,14 @@ impl<S: Service> Desk<'_, S> {
         }
     }
 
-    /// Calls the service with a request, and polls the handler for the first time.
+    /// Calls the service with a request, and polls the handler for the first time. The session
+    /// then writes the informational responses that the handler has sent.
     #[inline]
     pub(crate) fn first_poll(&mut self, slot: u32, parts: Box<Parts>) -> Poll<Response> {
         let peer = parts.peer;
         let request = Request::new(parts);
         let (service, place) = (self.service, self.slots.get(slot));
+        informational::open();
         let first_poll = catch_unwind(AssertUnwindSafe(|| {
             place.begin(service.call(request));
             place.poll()
@@ -68,12 +71,21 @@ impl<S: Service> Desk<'_, S> {
         first_poll.unwrap_or_else(|_| Poll::Ready(self.handler_panicked(slot, peer)))
     }
 
+    /// Polls a handler again; what it has sent is written as after the first time.
     pub(crate) fn poll_handler(&mut self, slot: u32, peer: PeerAddr) -> Poll<Response> {
         let place = self.slots.get(slot);
+        informational::open();
         match catch_unwind(AssertUnwindSafe(|| place.poll())) {
             Ok(poll) => poll,
             Err(_) => Poll::Ready(self.handler_panicked(slot, peer)),
         }
+    }
+
+    /// The core refused an informational response.
+    #[cold]
+    pub(crate) fn informational_refused(&self, misuse: &dyn std::fmt::Display) {
+        self.cx.counters.count(Counter::ResponseMisuse);
+        tracing::warn!(%misuse, "an informational response is left out");
     }
 
     fn handler_panicked(&mut self, slot: u32, peer: PeerAddr) -> Response {

@@ -26,6 +26,7 @@
 //! | `deadline` | the bucketed wheel |
 //! | `privileges` | from root to the user that the server runs as |
 //! | `blocking` | threads for what must not stop a worker |
+//! | `informational` | what handlers send before their response |
 //! | `request`, `content`, `response`, `body` | what applications see |
 
 // The exceptions are `reactor` and `inherit`, where safety rests on who owns a descriptor, and
@@ -47,6 +48,7 @@ mod desk;
 mod exchange;
 mod handle;
 mod histogram;
+mod informational;
 mod inherit;
 mod link;
 mod listener;
@@ -77,6 +79,7 @@ pub use content::{Content, ContentError};
 pub use counters::{Counter, CountersSnapshot};
 pub use handle::Handle;
 pub use histogram::HistogramSnapshot;
+pub use informational::{InformationalError, send_informational};
 pub use listener::{BindError, ListenAddr};
 pub use observer::Observer;
 pub use privileges::UserError;

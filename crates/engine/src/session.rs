@@ -32,6 +32,7 @@ use crate::context::Context;
 use crate::counters::Counter;
 use crate::desk::{Desk, InitialContent};
 use crate::exchange::Slots;
+use crate::informational::{self, Informational};
 use crate::request::Parts;
 use crate::service::Service;
 use crate::{Response, StatusCode};
@@ -177,7 +178,9 @@ impl<'w, S: Service> Session<'w, S> {
             self.continue_if_awaited(slot);
             return Ok(progress);
         }
-        match self.poll_handler(slot) {
+        let poll = self.poll_handler(slot);
+        self.inform();
+        match poll {
             Poll::Ready(response) => self.respond(slot, response),
             Poll::Pending if gone => return Err(self.cut()),
             Poll::Pending => {
@@ -204,7 +207,9 @@ impl<'w, S: Service> Session<'w, S> {
         let slot = self.slots.acquire(self.connection.token);
         self.fill_content(slot, &mut parts, content);
         self.connection.exchange = Some(slot);
-        match self.first_poll(slot, parts) {
+        let poll = self.first_poll(slot, parts);
+        self.inform();
+        match poll {
             Poll::Ready(response) => self.respond(slot, response),
             Poll::Pending => self.continue_if_awaited(slot),
         }
@@ -249,6 +254,20 @@ impl<'w, S: Service> Session<'w, S> {
     fn poll_handler(&mut self, slot: u32) -> Poll<Response> {
         let peer = self.connection.peer;
         self.desk().poll_handler(slot, peer)
+    }
+
+    /// Writes the informational responses of the handler that has just been polled.
+    #[inline]
+    fn inform(&mut self) {
+        if informational::close() {
+            for Informational { status, fields } in informational::take() {
+                let out = &mut self.cx.outbox.buffer;
+                let core = &mut self.connection.core;
+                if let Err(misuse) = core.send_informational(status, &fields, out) {
+                    self.desk().informational_refused(&misuse);
+                }
+            }
+        }
     }
 
     fn cancel_handler(&mut self, slot: u32) {

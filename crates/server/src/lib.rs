@@ -18,6 +18,7 @@
 //! | to read the request's content | [`Content`] |
 //! | to call what blocks its thread | [`blocking()`] |
 //! | to stream a response | [`Body::stream`] |
+//! | to send 103 (Early Hints) before it | [`send_informational`] |
 //! | to change a limit, deadline or socket option | [`Builder`] |
 //! | to stop the server from elsewhere, or to read its counters | [`Handle`] |
 //! | to read the counters of a server in another process | [`Observer`] |
@@ -34,9 +35,10 @@ mod redirect;
 pub use ajay_engine::config::{Congestion, Retry};
 pub use ajay_engine::{
     BlockingError, Body, BodyWriter, BoxError, Content, ContentError, ContentType, Counter,
-    CountersSnapshot, FieldSection, Handle, HistogramSnapshot, InvalidField, KnownField,
-    ListenAddr, Method, Observer, PeerAddr, Request, Response, StatusCode, StreamClosed, Summary,
-    Tls, TlsInfo, Version, blocking, is_worker_process, tls,
+    CountersSnapshot, FieldSection, Handle, HistogramSnapshot, InformationalError, InvalidField,
+    KnownField, ListenAddr, Method, Observer, PeerAddr, Request, Response, StatusCode,
+    StreamClosed, Summary, Tls, TlsInfo, Version, blocking, is_worker_process, send_informational,
+    tls,
 };
 pub use builder::{Builder, IntoListenAddr, Server};
 pub use error::{Error, Result};

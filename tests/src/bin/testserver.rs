@@ -21,9 +21,9 @@ use std::time::Duration;
 use ajay_blackbox::{FNV1A_START, fnv1a_continued, pattern};
 use ajayserver::tls::{ClientCertificates, VersionMin, Versions};
 use ajayserver::{
-    Body, BoxError, Builder, Congestion, ContentError, Counter, FieldSection, Handle, IntoResponse,
-    ListenAddr, Request, Response, Retry, Server, StatusCode, StreamClosed, Tls, blocking,
-    is_worker_process,
+    Body, BoxError, Builder, Congestion, ContentError, Counter, FieldSection, Handle,
+    InformationalError, IntoResponse, ListenAddr, Request, Response, Retry, Server, StatusCode,
+    StreamClosed, Tls, blocking, is_worker_process, send_informational,
 };
 use bytes::Bytes;
 
@@ -320,6 +320,29 @@ impl Gate {
     }
 }
 
+/// Informational responses: `n` of them, the first at once and each other after `pause`, and then the
+/// response; `/style.css` and so on.
+async fn hints(query: &Query) -> Response {
+    for number in 0..query.number("n") {
+        if number > 0 {
+            tokio::time::sleep(query.time("pause")).await;
+        }
+        let mut fields = FieldSection::new();
+        let link = format!("</{number}.css>; rel=preload; as=style");
+        let appended = fields.append("Link", link.as_bytes());
+        let appended = appended.and_then(|()| fields.append("Content-Length", b"5"));
+        if appended.is_err() || send_informational(StatusCode::EARLY_HINTS, fields).is_err() {
+            return Response::new(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+    }
+    let is_refused = send_informational(StatusCode::OK, FieldSection::new()).is_err();
+    let task = async { send_informational(StatusCode::PROCESSING, FieldSection::new()) };
+    match tokio::task::spawn_local(task).await {
+        Ok(Err(InformationalError::NotInHandler)) if is_refused => "hinted\n".into_response(),
+        _ => Response::new(StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}
+
 const BIG: usize = 1024 * 1024;
 
 #[derive(Clone)]
@@ -371,6 +394,7 @@ impl App {
                 self.notes.add("never begun");
                 std::future::pending().await
             }
+            "/hints" => hints(&query).await,
             "/never-panic-on-drop" => {
                 let _panic = PanicOnDrop;
                 self.notes.add("never begun");

@@ -400,7 +400,9 @@ impl<S: Service> Session<'_, '_, S> {
         });
         parts.tls.clone_from(&self.connection.tls);
         parts.listener = self.connection.entry;
-        match self.desk.first_poll(slot, parts) {
+        let poll = self.desk.first_poll(slot, parts);
+        self.inform(key);
+        match poll {
             std::task::Poll::Ready(response) => self.answer(key, slot, response),
             std::task::Poll::Pending => self.exchange_waits(key, slot, Wait::Handler),
         }

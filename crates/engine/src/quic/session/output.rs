@@ -10,6 +10,7 @@ use quinn_proto::SendStream;
 
 use super::*;
 use crate::body::{Kind, Piece};
+use crate::informational::{self, Informational};
 use crate::outbox::COPY_BYTES_MAX;
 use crate::{FieldSection, Response, StatusCode};
 
@@ -55,9 +56,36 @@ impl<S: Service> Session<'_, '_, S> {
             return;
         }
         let peer = self.connection.peer;
-        match self.desk.poll_handler(slot, peer) {
+        let poll = self.desk.poll_handler(slot, peer);
+        self.inform(key);
+        match poll {
             Poll::Ready(response) => self.answer(key, slot, response),
             Poll::Pending => self.exchange_waits(key, slot, Wait::Handler),
+        }
+    }
+
+    /// Writes the informational responses of the handler that has just been polled.
+    #[inline]
+    pub(super) fn inform(&mut self, key: StreamKey) {
+        if !informational::close() {
+            return;
+        }
+        for Informational { status, fields } in informational::take() {
+            let Some(http) = self.connection.http.as_deref_mut() else {
+                return;
+            };
+            self.scratch.frames.clear();
+            let frames = &mut self.scratch.frames;
+            if let Err(misuse) = http.core.send_informational(key, status, &fields, frames) {
+                self.desk.informational_refused(&misuse);
+                continue;
+            }
+            if status == StatusCode::CONTINUE
+                && let Some(stream) = http.stream(key)
+            {
+                stream.is_held_back = false;
+            }
+            self.write_frames(key);
         }
     }
 

@@ -245,7 +245,9 @@ impl<S: Service> Session<'_, S> {
             remaining: head.content_length,
             discarded: 0,
         });
-        match self.first_poll(slot, parts) {
+        let poll = self.first_poll(slot, parts);
+        self.inform_stream(key);
+        match poll {
             Poll::Ready(response) => self.answer(key, slot, response),
             Poll::Pending => self.exchange_waits(key, slot, Wait::Handler),
         }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::body::{Kind, Piece};
+use crate::informational::{self, Informational};
 use crate::outbox::COPY_BYTES_MAX;
 
 impl<S: Service> Session<'_, S> {
@@ -48,9 +49,32 @@ impl<S: Service> Session<'_, S> {
             }
             return;
         }
-        match self.poll_handler(slot) {
+        let poll = self.poll_handler(slot);
+        self.inform_stream(key);
+        match poll {
             Poll::Ready(response) => self.answer(key, slot, response),
             Poll::Pending => self.exchange_waits(key, slot, Wait::Handler),
+        }
+    }
+
+    /// Writes the informational responses of the handler that has just been polled.
+    #[inline]
+    pub(super) fn inform_stream(&mut self, key: StreamKey) {
+        if !informational::close() {
+            return;
+        }
+        for Informational { status, fields } in informational::take() {
+            let Some(http2) = self.connection.http2.as_deref_mut() else {
+                return;
+            };
+            let out = &mut self.cx.outbox.buffer;
+            if let Err(misuse) = http2.core.send_informational(key, status, &fields, out) {
+                self.desk().informational_refused(&misuse);
+            } else if status == StatusCode::CONTINUE
+                && let Some(stream) = http2.stream(key)
+            {
+                stream.is_held_back = false;
+            }
         }
     }
 
