@@ -24,6 +24,8 @@ use crate::memory::Held;
 pub struct Content {
     source: Source,
     collected_bytes_max: usize,
+    /// How many bytes may still be read, where the application has a limit of its own.
+    bytes_left: Option<u64>,
     trailers: Option<Box<FieldSection>>,
 }
 
@@ -74,6 +76,7 @@ impl Content {
     pub(crate) fn renew(&mut self, collected_bytes_max: usize) {
         debug_assert!(!self.is_some(), "a recycled block has no content");
         self.collected_bytes_max = collected_bytes_max;
+        self.bytes_left = None;
     }
 
     /// Whether there was any content; what is left of it needs dropping.
@@ -94,6 +97,7 @@ impl Content {
         Content {
             source,
             collected_bytes_max,
+            bytes_left: None,
             trailers,
         }
     }
@@ -102,6 +106,7 @@ impl Content {
         Content {
             source: Source::Feed(feed),
             collected_bytes_max,
+            bytes_left: None,
             trailers: None,
         }
     }
@@ -150,6 +155,12 @@ impl Content {
         Ok(all.freeze())
     }
 
+    /// Allows no more than `bytes_max` bytes from here on: a piece that exceeds it is
+    /// [`ContentError::TooLarge`], and the content is over. The limits of the server hold as well.
+    pub fn limit(&mut self, bytes_max: u64) {
+        self.bytes_left = Some(bytes_max);
+    }
+
     /// The trailer section (RFC 9110 §6.5), after the last piece has been read, if there was one.
     pub fn trailers(&self) -> Option<&FieldSection> {
         self.trailers.as_deref()
@@ -162,6 +173,20 @@ impl Content {
 
     /// Poll form of [`data`](Content::data).
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ContentError>>> {
+        let item = std::task::ready!(self.poll_source(cx));
+        if let (Some(left), Some(Ok(data))) = (&mut self.bytes_left, &item) {
+            match left.checked_sub(data.len() as u64) {
+                Some(rest) => *left = rest,
+                None => {
+                    *self = Content::default();
+                    return Poll::Ready(Some(Err(ContentError::TooLarge)));
+                }
+            }
+        }
+        Poll::Ready(item)
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ContentError>>> {
         match &mut self.source {
             Source::Done => Poll::Ready(None),
             Source::Ready(bytes) => {

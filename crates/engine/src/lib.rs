@@ -26,6 +26,7 @@
 //! | `deadline` | the bucketed wheel |
 //! | `privileges` | from root to the user that the server runs as |
 //! | `blocking` | threads for what must not stop a worker |
+//! | [`offline`] | one exchange without a connection, for tests of applications |
 //! | `informational` | what handlers send before their response |
 //! | `request`, `content`, `response`, `body` | what applications see |
 
@@ -55,6 +56,7 @@ mod listener;
 mod mapping;
 mod memory;
 mod observer;
+pub mod offline;
 mod outbox;
 mod places;
 mod pool;
@@ -84,7 +86,7 @@ pub use listener::{BindError, ListenAddr};
 pub use observer::Observer;
 pub use privileges::UserError;
 pub use process::is_worker_process;
-pub use request::{PeerAddr, Request};
+pub use request::{Annex, PeerAddr, Request};
 pub use response::{ContentType, Response};
 pub use service::Service;
 pub use start::{Engine, Listen, StartError, Summary};

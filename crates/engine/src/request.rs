@@ -1,5 +1,6 @@
 //! The request an application sees.
 
+use std::any::Any;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -139,6 +140,26 @@ impl Request {
         std::mem::take(&mut self.parts_mut().content)
     }
 
+    /// What the layer above keeps with this request, if it is of this type.
+    pub fn annex<T: Annex>(&self) -> Option<&T> {
+        let annex: &dyn Any = self.parts().annex.as_deref()?;
+        annex.downcast_ref()
+    }
+
+    /// What the layer above keeps with this request; made if there is none yet, or one of another
+    /// type.
+    pub fn annex_mut<T: Annex + Default>(&mut self) -> &mut T {
+        let parts = self.parts_mut();
+        let here: Option<&dyn Any> = parts.annex.as_deref().map(|annex| annex as _);
+        if !here.is_some_and(|annex| annex.is::<T>()) {
+            parts.annex = Some(Box::new(T::default()));
+        }
+        let annex: Option<&mut dyn Any> = parts.annex.as_deref_mut().map(|annex| annex as _);
+        annex
+            .and_then(|annex| annex.downcast_mut())
+            .expect("it is of this type now")
+    }
+
     fn head(&self) -> &RequestHead {
         &self.parts().head
     }
@@ -150,6 +171,13 @@ impl Request {
     fn parts_mut(&mut self) -> &mut Parts {
         self.parts.as_deref_mut().expect(PARTS_HERE)
     }
+}
+
+/// What a layer above the engine keeps with a request: one value, which is recycled along with the
+/// request's memory.
+pub trait Annex: Any + Send + Sync {
+    /// The request is over: everything that belongs to it goes.
+    fn clear(&mut self);
 }
 
 const PARTS_HERE: &str = "the parts leave only in drop";
@@ -182,6 +210,7 @@ pub(crate) struct Parts {
     pub(crate) listener: usize,
     pub(crate) tls: Option<Arc<TlsInfo>>,
     pub(crate) content: Content,
+    pub(crate) annex: Option<Box<dyn Annex>>,
 }
 
 thread_local! {
@@ -207,6 +236,7 @@ impl Parts {
                 listener: 0,
                 tls: None,
                 content: Content::default(),
+                annex: None,
             }),
         }
     }
@@ -217,6 +247,9 @@ impl Parts {
         self.tls = None;
         if self.content.is_some() {
             self.content = Content::default();
+        }
+        if let Some(annex) = &mut self.annex {
+            annex.clear();
         }
         if self.head.fields().capacity_bytes() > POOLED_BYTES_MAX {
             return;

@@ -9,7 +9,7 @@ use ajay_engine::config::{Congestion, Retry};
 use ajay_engine::{Engine, Handle, Listen, ListenAddr, Summary, Tls};
 
 use crate::redirect::Redirects;
-use crate::{Error, Handler, Result};
+use crate::{Application, Error, Handler, Result};
 
 /// A server whose listeners are bound and whose handler is not running yet.
 ///
@@ -58,12 +58,9 @@ impl Server {
     /// # Errors
     /// When a worker cannot be started, or when connections had to be cut at the end of the
     /// drain ([`Error::is_drain_cut`]).
-    pub fn run<H>(self, handler: H) -> Result<()>
-    where
-        H: Handler + Clone + Send + Sync,
-    {
+    pub fn run<A: Application>(self, application: A) -> Result<()> {
         match self
-            .run_per_worker(move |_| handler.clone())?
+            .run_per_worker(move |_| application.handler())?
             .connections_cut
         {
             0 => Ok(()),
@@ -87,18 +84,18 @@ impl Server {
         let summary = if self.redirects.is_empty() {
             self.engine.run(self.signals, |number| {
                 let handler = handler(number);
-                move |request| handler.call(request)
+                move |request: ajay_engine::Request| handler.call(request.into())
             })?
         } else {
             self.engine.run(self.signals, |number| {
                 let (handler, redirects) = (handler(number), self.redirects.clone());
-                move |request| {
+                move |request: ajay_engine::Request| {
                     let redirect = redirects.answer(&request);
                     let handler = Rc::clone(&handler);
                     async move {
                         match redirect {
                             Some(response) => response,
-                            None => handler.call(request).await,
+                            None => handler.call(request.into()).await,
                         }
                     }
                 }

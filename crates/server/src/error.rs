@@ -4,6 +4,8 @@ use std::fmt;
 
 use ajay_engine::{BindError, StartError};
 
+use crate::router::RouteErrors;
+
 /// `Result` with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -17,6 +19,7 @@ enum Kind {
     Address(String),
     Start(StartError),
     DrainCut(usize),
+    Routes(RouteErrors),
 }
 
 impl Error {
@@ -65,6 +68,11 @@ impl Error {
         })
     }
 
+    /// The routes of a router contradict each other.
+    pub fn is_routes(&self) -> bool {
+        matches!(self.kind, Kind::Routes(_))
+    }
+
     /// The server ran, and its drain ended with connections cut.
     pub fn is_drain_cut(&self) -> bool {
         matches!(self.kind, Kind::DrainCut(_))
@@ -76,6 +84,7 @@ impl fmt::Display for Error {
         match &self.kind {
             Kind::Address(message) => f.write_str(message),
             Kind::Start(error) => error.fmt(f),
+            Kind::Routes(errors) => errors.fmt(f),
             Kind::DrainCut(connections) => {
                 write!(
                     f,
@@ -97,7 +106,16 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
             Kind::Start(error) => std::error::Error::source(error),
+            Kind::Routes(errors) => Some(errors),
             Kind::Address(_) | Kind::DrainCut(_) => None,
+        }
+    }
+}
+
+impl From<RouteErrors> for Error {
+    fn from(errors: RouteErrors) -> Error {
+        Error {
+            kind: Kind::Routes(errors),
         }
     }
 }

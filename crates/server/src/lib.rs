@@ -15,6 +15,9 @@
 //!
 //! | you want | see |
 //! |---|---|
+//! | several routes | [`Router`] |
+//! | to do something before and after handlers | [`Middleware`] |
+//! | values that handlers share | [`Router::state`], [`PerWorker`] |
 //! | to read the request's content | [`Content`] |
 //! | to call what blocks its thread | [`blocking()`] |
 //! | to stream a response | [`Body::stream`] |
@@ -23,6 +26,7 @@
 //! | to stop the server from elsewhere, or to read its counters | [`Handle`] |
 //! | to read the counters of a server in another process | [`Observer`] |
 //! | several processes | [`Builder::processes`] |
+//! | to test an application without a socket | `testing` (feature `testing`) |
 
 #![forbid(unsafe_code)]
 
@@ -30,17 +34,27 @@ mod builder;
 mod error;
 mod handler;
 mod into_response;
+pub mod middleware;
+mod per_worker;
+mod recycled;
 mod redirect;
+mod request;
+pub mod router;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use ajay_engine::config::{Congestion, Retry};
 pub use ajay_engine::{
     BlockingError, Body, BodyWriter, BoxError, Content, ContentError, ContentType, Counter,
     CountersSnapshot, FieldSection, Handle, HistogramSnapshot, InformationalError, InvalidField,
-    KnownField, ListenAddr, Method, Observer, PeerAddr, Request, Response, StatusCode,
-    StreamClosed, Summary, Tls, TlsInfo, Version, blocking, is_worker_process, send_informational,
-    tls,
+    KnownField, ListenAddr, Method, Observer, PeerAddr, Response, StatusCode, StreamClosed,
+    Summary, Tls, TlsInfo, Version, blocking, is_worker_process, send_informational, tls,
 };
 pub use builder::{Builder, IntoListenAddr, Server};
 pub use error::{Error, Result};
-pub use handler::Handler;
+pub use handler::{Application, Handler};
 pub use into_response::IntoResponse;
+pub use middleware::{Layer, Middleware, Next};
+pub use per_worker::PerWorker;
+pub use request::{ParamError, Request};
+pub use router::{Router, Routes, RoutesHandler};

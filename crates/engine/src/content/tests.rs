@@ -101,6 +101,20 @@ fn what_broke_it_off_comes_after_what_arrived() {
 }
 
 #[test]
+fn a_limit_of_the_application_ends_it() {
+    let mut rig = Rig::new();
+    rig.content.limit(7);
+    rig.feed.push(b"1234");
+    assert_eq!(rig.data(), piece("1234"));
+    rig.feed.push(b"567");
+    assert_eq!(rig.data(), piece("567"));
+    rig.feed.push(b"8");
+    assert_eq!(rig.data(), Poll::Ready(Some(Err(ContentError::TooLarge))));
+    assert_eq!(rig.data(), Poll::Ready(None));
+    assert!(!rig.feed.has_reader(), "nothing more is read for it");
+}
+
+#[test]
 fn the_first_question_wakes_the_worker_and_later_ones_do_not() {
     let mut rig = Rig::new();
     assert!(!rig.feed.is_awaited());
