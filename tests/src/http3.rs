@@ -84,8 +84,22 @@ pub struct Http3 {
     _driver: Option<Driver>,
 }
 
+/// How a client is set up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// The window for each response, if not quinn's own.
+    pub window: Option<u32>,
+    /// Congestion control by BBR, not Cubic.
+    pub bbr: bool,
+    /// Does not read the server's settings, and so may send what they forbid.
+    pub is_deaf: bool,
+}
+
 /// An endpoint that believes every certificate.
-fn endpoint(server: SocketAddr, window: Option<u32>) -> quinn::Endpoint {
+///
+/// # Panics
+/// When there is no socket to be had.
+pub fn endpoint(server: SocketAddr, options: Options) -> quinn::Endpoint {
     let any: SocketAddr = match server {
         SocketAddr::V4(_) => "127.0.0.1:0".parse().expect("an address"),
         SocketAddr::V6(_) => "[::1]:0".parse().expect("an address"),
@@ -97,11 +111,15 @@ fn endpoint(server: SocketAddr, window: Option<u32>) -> quinn::Endpoint {
     tls.alpn_protocols = vec![b"h3".to_vec()];
     let tls = QuicClientConfig::try_from(tls).expect("TLS 1.3 for QUIC");
     let mut config = quinn::ClientConfig::new(Arc::new(tls));
-    if let Some(window) = window {
-        let mut transport = quinn::TransportConfig::default();
+    let mut transport = quinn::TransportConfig::default();
+    if let Some(window) = options.window {
         transport.stream_receive_window(window.into());
-        config.transport_config(Arc::new(transport));
     }
+    if options.bbr {
+        let bbr = quinn::congestion::BbrConfig::default();
+        transport.congestion_controller_factory(Arc::new(bbr));
+    }
+    config.transport_config(Arc::new(transport));
     let mut endpoint = quinn::Endpoint::client(any).expect("a UDP socket");
     endpoint.set_default_client_config(config);
     endpoint
@@ -113,7 +131,7 @@ impl Http3 {
     /// # Panics
     /// When that fails.
     pub fn connect(server: SocketAddr) -> Http3 {
-        Http3::connect_with(server, None)
+        Http3::connect_with(server, Options::default())
     }
 
     /// Connects without reading the server's settings, and so may send what they forbid.
@@ -121,25 +139,28 @@ impl Http3 {
     /// # Panics
     /// When that fails.
     pub fn connect_deaf(server: SocketAddr) -> Http3 {
-        Http3::connect_as(server, None, true)
+        let is_deaf = true;
+        Http3::connect_with(
+            server,
+            Options {
+                is_deaf,
+                ..Options::default()
+            },
+        )
     }
 
-    /// Connects with a window for each response.
+    /// Connects in this way.
     ///
     /// # Panics
     /// When that fails.
-    pub fn connect_with(server: SocketAddr, window: Option<u32>) -> Http3 {
-        Http3::connect_as(server, window, false)
-    }
-
-    fn connect_as(server: SocketAddr, window: Option<u32>, is_deaf: bool) -> Http3 {
+    pub fn connect_with(server: SocketAddr, options: Options) -> Http3 {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime");
         let (endpoint, connection, requests, driver) = runtime.block_on(async {
-            let endpoint = endpoint(server, window);
+            let endpoint = endpoint(server, options);
             let connecting = endpoint.connect(server, "localhost").expect("a connection");
             let connection = tokio::time::timeout(PATIENCE, connecting)
                 .await
@@ -147,7 +168,7 @@ impl Http3 {
                 .expect("a handshake");
             let transport = h3_quinn::Connection::new(connection.clone());
             let (mut driver, requests) = h3::client::new(transport).await.expect("HTTP/3");
-            if is_deaf {
+            if options.is_deaf {
                 return (endpoint, connection, requests, Some(driver));
             }
             tokio::spawn(async move { std::future::poll_fn(|cx| driver.poll_close(cx)).await });
@@ -168,8 +189,16 @@ impl Http3 {
     /// # Panics
     /// When it does not come.
     pub fn wait<F: Future>(&self, future: F) -> F::Output {
+        self.wait_for(PATIENCE, future)
+    }
+
+    /// Waits for something so long.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub fn wait_for<F: Future>(&self, patience: Duration, future: F) -> F::Output {
         self.runtime
-            .block_on(async { tokio::time::timeout(PATIENCE, future).await })
+            .block_on(async { tokio::time::timeout(patience, future).await })
             .expect("it came in time")
     }
 
@@ -330,7 +359,7 @@ impl Raw {
             .build()
             .expect("a runtime");
         let (endpoint, connection) = runtime.block_on(async {
-            let endpoint = endpoint(server, None);
+            let endpoint = endpoint(server, Options::default());
             let connecting = endpoint.connect(server, "localhost").expect("a connection");
             let connected = tokio::time::timeout(PATIENCE, connecting).await;
             (

@@ -84,6 +84,50 @@ pub fn pattern(len: usize) -> Vec<u8> {
     bytes
 }
 
+/// Large content, piece by piece: each place in it can be told from all others.
+#[derive(Clone, Debug, Default)]
+pub struct Numbers {
+    piece: Vec<u8>,
+    number: u64,
+    /// Of the next piece, so much has been compared.
+    compared: usize,
+}
+
+impl Numbers {
+    /// The size of its pieces.
+    pub const PIECE_BYTES: usize = 64 * 1024;
+
+    /// The next piece.
+    pub fn next_piece(&mut self) -> Vec<u8> {
+        if self.piece.is_empty() {
+            self.piece = pattern(Numbers::PIECE_BYTES);
+        }
+        for place in self.piece.chunks_exact_mut(Numbers::PIECE_BYTES / 16) {
+            place[..8].copy_from_slice(&self.number.to_be_bytes());
+        }
+        self.number += 1;
+        self.piece.clone()
+    }
+
+    /// Compares what comes next. False where it differs.
+    pub fn goes_on_with(&mut self, mut bytes: &[u8]) -> bool {
+        while !bytes.is_empty() {
+            if self.compared == 0 || self.compared == Numbers::PIECE_BYTES {
+                self.next_piece();
+                self.compared = 0;
+            }
+            let rest = &self.piece[self.compared..];
+            let len = rest.len().min(bytes.len());
+            if rest[..len] != bytes[..len] {
+                return false;
+            }
+            self.compared += len;
+            bytes = &bytes[len..];
+        }
+        true
+    }
+}
+
 /// Chunked content: `data` in chunks of `chunk` bytes, the last chunk, and trailers (complete
 /// lines, or nothing).
 pub fn chunked(data: &[u8], chunk: usize, trailers: &str) -> Vec<u8> {

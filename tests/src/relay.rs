@@ -2,21 +2,26 @@
 //! the address that the server sees changes. What happens to which datagram depends on a seed and on how
 //! many came before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::event::epoll;
+
 /// What the network does to datagrams, each in so many of a thousand.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Weather {
+    /// How long each takes, in either direction.
+    pub delay: Duration,
     /// Never arrive.
     pub lost: u64,
     /// Arrive twice.
     pub repeated: u64,
-    /// Arrive up to 20 ms later, so that others overtake them.
+    /// Arrive up to 20 ms later than others, which overtake them.
     pub late: u64,
 }
 
@@ -33,6 +38,8 @@ struct Shared {
     is_over: AtomicBool,
     /// In milliseconds; 0 for never.
     ports_last: AtomicU64,
+    /// How often clients have been told to move at once.
+    moves: AtomicU64,
     lost: AtomicU64,
     port_changes: AtomicU64,
 }
@@ -43,18 +50,22 @@ impl Relay {
     /// # Panics
     /// When there are no sockets to be had.
     pub fn start(server: SocketAddr, seed: u64, weather: Weather) -> Relay {
-        let front = UdpSocket::bind("127.0.0.1:0").expect("a UDP socket");
-        front.set_nonblocking(true).expect("it can be so");
+        let front = socket();
         let address = front.local_addr().expect("it has an address");
         let shared = Arc::new(Shared::default());
         let network = Network {
             front,
             server,
             weather,
+            bytes: vec![0; 2048],
             shared: Arc::clone(&shared),
             random: seed | 1,
-            paths: BTreeMap::new(),
-            late: BTreeMap::new(),
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll instance"),
+            paths: HashMap::new(),
+            ports: HashMap::new(),
+            next_port: 0,
+            moved: 0,
+            under_way: BTreeMap::new(),
             sent: 0,
         };
         Relay {
@@ -74,6 +85,12 @@ impl Relay {
     pub fn change_ports_every(&self, time: Duration) {
         let millis = time.as_millis() as u64;
         self.shared.ports_last.store(millis, Ordering::Relaxed);
+    }
+
+    /// The server sees all clients at other ports from now on; as
+    /// [`change_ports_every`](Relay::change_ports_every).
+    pub fn change_ports(&self) {
+        self.shared.moves.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Datagrams that were lost so far.
@@ -98,8 +115,14 @@ impl Drop for Relay {
 
 /// How a client's datagrams reach the server. Ports that it had before still bring it what is under way.
 struct Path {
-    sockets: Vec<UdpSocket>,
+    ports: VecDeque<u64>,
     since: Instant,
+}
+
+/// The server's view of a client, for a time.
+struct Port {
+    client: SocketAddr,
+    socket: UdpSocket,
 }
 
 /// A datagram on its way.
@@ -115,43 +138,80 @@ struct Network {
     weather: Weather,
     shared: Arc<Shared>,
     random: u64,
-    paths: BTreeMap<SocketAddr, Path>,
+    epoll: OwnedFd,
+    bytes: Vec<u8>,
+    paths: HashMap<SocketAddr, Path>,
+    ports: HashMap<u64, Port>,
+    next_port: u64,
+    /// Of the moves that were told, those that are done.
+    moved: u64,
     /// By when they arrive, and their number.
-    late: BTreeMap<(Instant, u64), Datagram>,
+    under_way: BTreeMap<(Instant, u64), Datagram>,
     sent: u64,
 }
 
+/// What events of the front socket carry; those of ports carry their number.
+const FRONT: u64 = u64::MAX;
+/// Datagrams taken from a socket before the others are looked at.
+const BATCH: usize = 64;
+/// The network looks around this often, also when nothing comes.
+const PATIENCE: Duration = Duration::from_millis(2);
+
 impl Network {
     fn run(mut self) {
+        self.watch(&self.front, FRONT);
+        let mut events = Vec::with_capacity(256);
         while !self.shared.is_over.load(Ordering::Relaxed) {
-            let mut bytes = [0; 2048];
-            let mut is_quiet = true;
-            while let Ok((len, client)) = self.front.recv_from(&mut bytes) {
-                is_quiet = false;
-                self.carry(client, true, &bytes[..len]);
+            let now = Instant::now();
+            let next = self.under_way.keys().next().map(|(due, _)| *due);
+            let sleep = next.map_or(PATIENCE, |due| due.saturating_duration_since(now));
+            let sleep = sleep.min(PATIENCE).try_into().expect("a short time");
+            events.clear();
+            let into = rustix::buffer::spare_capacity(&mut events);
+            if epoll::wait(&self.epoll, into, Some(&sleep)).is_err() {
+                continue;
             }
-            let mut answers = Vec::new();
-            for (client, path) in &self.paths {
-                for socket in &path.sockets {
-                    while let Ok(len) = socket.recv(&mut bytes) {
-                        answers.push((*client, bytes[..len].to_vec()));
-                    }
+            for event in &events {
+                match event.data.u64() {
+                    FRONT => self.take_requests(),
+                    port => self.take_answers(port),
                 }
             }
-            for (client, bytes) in answers {
-                is_quiet = false;
-                self.carry(client, false, &bytes);
-            }
             let now = Instant::now();
-            while let Some(entry) = self.late.first_entry()
+            while let Some(entry) = self.under_way.first_entry()
                 && entry.key().0 <= now
             {
                 let datagram = entry.remove();
                 self.deliver(&datagram);
             }
             self.change_ports(now);
-            if is_quiet {
-                std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+
+    fn watch(&self, socket: &UdpSocket, number: u64) {
+        let data = epoll::EventData::new_u64(number);
+        epoll::add(&self.epoll, socket, data, epoll::EventFlags::IN).expect("it can be watched");
+    }
+
+    fn take_requests(&mut self) {
+        for _ in 0..BATCH {
+            match self.front.recv_from(&mut self.bytes) {
+                Ok((len, client)) => self.carry(client, true, len),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn take_answers(&mut self, port: u64) {
+        for _ in 0..BATCH {
+            // One that is not there any more has brought its last.
+            let Some(Port { client, socket }) = self.ports.get(&port) else {
+                return;
+            };
+            let client = *client;
+            match socket.recv(&mut self.bytes) {
+                Ok(len) => self.carry(client, false, len),
+                Err(_) => return,
             }
         }
     }
@@ -164,7 +224,7 @@ impl Network {
         self.random % 1000 < of_thousand
     }
 
-    fn carry(&mut self, client: SocketAddr, is_to_server: bool, bytes: &[u8]) {
+    fn carry(&mut self, client: SocketAddr, is_to_server: bool, len: usize) {
         if self.chance(self.weather.lost) {
             self.shared.lost.fetch_add(1, Ordering::Relaxed);
             return;
@@ -174,15 +234,18 @@ impl Network {
             let datagram = Datagram {
                 client,
                 is_to_server,
-                bytes: bytes.to_vec(),
+                bytes: self.bytes[..len].to_vec(),
             };
+            let mut delay = self.weather.delay;
             if self.chance(self.weather.late) {
-                let delay = Duration::from_micros(self.random % 20_000);
-                self.sent += 1;
-                self.late
-                    .insert((Instant::now() + delay, self.sent), datagram);
-            } else {
+                delay += Duration::from_micros(self.random % 20_000);
+            }
+            if delay.is_zero() {
                 self.deliver(&datagram);
+            } else {
+                self.sent += 1;
+                let due = Instant::now() + delay;
+                self.under_way.insert((due, self.sent), datagram);
             }
         }
     }
@@ -192,30 +255,49 @@ impl Network {
             let _ = self.front.send_to(&datagram.bytes, datagram.client);
             return;
         }
-        let server = self.server;
-        let path = self.paths.entry(datagram.client).or_insert_with(|| Path {
-            sockets: vec![socket_to(server)],
+        if !self.paths.contains_key(&datagram.client) {
+            self.open_port(datagram.client);
+        }
+        let port = self.paths[&datagram.client].ports.back();
+        if let Some(port) = port.and_then(|port| self.ports.get(port)) {
+            let _ = port.socket.send(&datagram.bytes);
+        }
+    }
+
+    /// From here on the server sees a client at another port, or for the first time.
+    fn open_port(&mut self, client: SocketAddr) {
+        let socket = socket();
+        socket.connect(self.server).expect("an address");
+        let number = self.next_port;
+        self.next_port += 1;
+        self.watch(&socket, number);
+        self.ports.insert(number, Port { client, socket });
+        let path = self.paths.entry(client).or_insert_with(|| Path {
+            ports: VecDeque::new(),
             since: Instant::now(),
         });
-        if let Some(socket) = path.sockets.last() {
-            let _ = socket.send(&datagram.bytes);
+        path.since = Instant::now();
+        path.ports.push_back(number);
+        if path.ports.len() > PORTS_KEPT
+            && let Some(first) = path.ports.pop_front()
+        {
+            self.ports.remove(&first);
         }
     }
 
     fn change_ports(&mut self, now: Instant) {
+        let moves = self.shared.moves.load(Ordering::Relaxed);
+        let is_told = std::mem::replace(&mut self.moved, moves) != moves;
         let after = match self.shared.ports_last.load(Ordering::Relaxed) {
-            0 => return,
+            0 if !is_told => return,
+            0 => Duration::MAX,
             millis => Duration::from_millis(millis),
         };
-        for path in self.paths.values_mut() {
-            if now.duration_since(path.since) >= after {
-                path.since = now;
-                path.sockets.push(socket_to(self.server));
-                if path.sockets.len() > PORTS_KEPT {
-                    path.sockets.remove(0);
-                }
-                self.shared.port_changes.fetch_add(1, Ordering::Relaxed);
-            }
+        let paths = self.paths.iter();
+        let due = paths.filter(|(_, path)| is_told || now.duration_since(path.since) >= after);
+        for client in due.map(|(client, _)| *client).collect::<Vec<_>>() {
+            self.open_port(client);
+            self.shared.port_changes.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -223,9 +305,16 @@ impl Network {
 /// Ports of a client that the network still knows.
 const PORTS_KEPT: usize = 3;
 
-fn socket_to(server: SocketAddr) -> UdpSocket {
+/// A network queues more than the kernel does by default.
+const BUFFER_BYTES: usize = 4 << 20;
+
+fn socket() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a UDP socket");
-    socket.connect(server).expect("an address");
     socket.set_nonblocking(true).expect("it can be so");
+    // Without the privilege, as much as the kernel allows.
+    use rustix::net::sockopt;
+    if sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER_BYTES).is_err() {
+        let _ = sockopt::set_socket_recv_buffer_size(&socket, BUFFER_BYTES);
+    }
     socket
 }

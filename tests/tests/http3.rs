@@ -4,7 +4,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use ajay_blackbox::http3::{Http3, Raw, code, receive_answer};
+use ajay_blackbox::http3::{Http3, Options, Raw, code, receive_answer};
 use ajay_blackbox::{Authority, Server, pattern, program, wait_for};
 use rustix::process::Signal;
 
@@ -161,7 +161,13 @@ fn large_contents_go_both_ways() {
 fn a_client_that_takes_nothing_holds_only_its_stream_back() {
     let quic = server("h3-blocked", &["write_timeout=2000"]);
     // Two responses that do not fit the windows of their streams, and one that does.
-    let client = Http3::connect_with(quic.address(), Some(20_000));
+    let client = Http3::connect_with(
+        quic.address(),
+        Options {
+            window: Some(20_000),
+            ..Options::default()
+        },
+    );
     client.wait(async {
         let mut first = client
             .open("GET", "/big?bytes=100000", &[])

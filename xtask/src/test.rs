@@ -12,7 +12,7 @@ pub(crate) fn all() -> Result<(), Failure> {
 }
 
 /// The parts of the long tests.
-pub(crate) const HEAVY: &[&str] = &["simulation", "browser", "fuzz", "planted"];
+pub(crate) const HEAVY: &[&str] = &["simulation", "networks", "browser", "fuzz", "planted"];
 
 /// Seeds of a long simulation; the ordinary test run takes far fewer.
 const SIM_SEEDS: &str = "10000";
@@ -26,7 +26,8 @@ pub(crate) fn heavy(parts: &[&str]) -> Result<(), Failure> {
         println!("--- test-heavy: {part}");
         let result = match *part {
             "simulation" => simulation(),
-            "browser" => browser(),
+            "networks" => ignored("http3_networks"),
+            "browser" => ignored("browser"),
             "fuzz" => fuzz(),
             "planted" => planted(),
             other => Err(Failure::new(format!(
@@ -60,20 +61,23 @@ fn simulation() -> Result<(), Failure> {
     tally.finish()
 }
 
-/// A real browser, as an optimised build serves it.
-fn browser() -> Result<(), Failure> {
+/// The tests of a suite that are too long, or need too much, for every day; one after another, and with what
+/// they measured.
+fn ignored(suite: &str) -> Result<(), Failure> {
     let mut tally = Tally::default();
     tally.cargo_test(
         &[
             "--package",
             "ajay-blackbox",
             "--test",
-            "browser",
+            suite,
             "--locked",
             "--profile",
             "heavy",
             "--",
             "--ignored",
+            "--test-threads=1",
+            "--show-output",
         ],
         &[],
     )?;

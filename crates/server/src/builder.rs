@@ -422,6 +422,23 @@ setters! {
     quic.migration => quic_migration: bool;
     /// Make the kernel give each QUIC packet to the worker that has its connection. Default: on.
     quic.steering => quic_steering: bool;
+    /// Unread content of one HTTP/3 request that a client may send, in bytes. Default: 1 MiB.
+    quic.stream_window => quic_stream_window: u32;
+    /// The same for all requests of a connection together. Default: 2 MiB.
+    quic.connection_window => quic_connection_window: u32;
+    /// What a QUIC connection's transport is given beyond its congestion window, in bytes. Default: 64 KiB.
+    quic.send_ahead_bytes => quic_send_ahead_bytes: u32;
+    /// The largest UDP payload that path MTU discovery tries, in bytes. Default: 1452.
+    quic.datagram_bytes_max => quic_datagram_bytes_max: u16;
+    /// Receive buffer of each UDP socket, in bytes. Default: 4 MiB.
+    quic.receive_buffer_bytes => quic_receive_buffer_bytes: usize;
+    /// Send buffer of each UDP socket, in bytes. Default: 4 MiB.
+    quic.send_buffer_bytes => quic_send_buffer_bytes: usize;
+    /// Close a QUIC connection that has been silent for so many seconds. Default: 30.
+    quic.silence_timeout => quic_silence_timeout: u32;
+    /// Ask for a sign of life when a QUIC connection with requests has been silent for so many seconds.
+    /// Default: none.
+    quic.keep_alive => quic_keep_alive: ?u32;
 
     /// From accept to the end of the TLS handshake; silent close. Default: 10 s.
     deadlines.handshake_timeout => handshake_timeout: ?Duration;

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use ajay_blackbox::{FNV1A_START, fnv1a_continued, pattern};
+use ajay_blackbox::{FNV1A_START, Numbers, fnv1a_continued, pattern};
 use ajayserver::tls::{ClientCertificates, VersionMin, Versions};
 use ajayserver::{
     Body, BoxError, Builder, Congestion, ContentError, Counter, FieldSection, Handle,
@@ -320,6 +320,19 @@ impl Gate {
     }
 }
 
+/// `n` pieces of 64 KiB, each of which can be told from all others.
+fn numbered(pieces: usize) -> Response {
+    let body = Body::stream(async move |mut writer| {
+        let mut numbers = Numbers::default();
+        for _ in 0..pieces {
+            writer.write(numbers.next_piece()).await?;
+        }
+        writer.finish();
+        Ok::<_, StreamClosed>(())
+    });
+    Response::ok(body)
+}
+
 /// Informational responses: `n` of them, the first at once and each other after `pause`, and then the
 /// response; `/style.css` and so on.
 async fn hints(query: &Query) -> Response {
@@ -395,6 +408,7 @@ impl App {
                 std::future::pending().await
             }
             "/hints" => hints(&query).await,
+            "/numbered" => numbered(query.number("n")),
             "/never-panic-on-drop" => {
                 let _panic = PanicOnDrop;
                 self.notes.add("never begun");

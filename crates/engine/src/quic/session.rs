@@ -102,6 +102,8 @@ pub(crate) struct Http3 {
     is_shrunk: bool,
     /// The last tick in which tiny frames came, and how many.
     tiny_data: (Tick, u32),
+    /// Packets that were lost so far, and until when the last of them may still be missed.
+    lost: (u64, Option<Instant>),
 }
 
 /// How far the end of the connection is told.
@@ -173,6 +175,7 @@ impl Http3 {
             requests_seen: 0,
             is_shrunk: false,
             tiny_data: (now, 0),
+            lost: (0, None),
         }
     }
 
@@ -370,11 +373,26 @@ impl<'s, 'd, S: Service> Session<'s, 'd, S> {
     }
 
     /// Lets the transport take what fills the path, and a little more.
+    ///
+    /// It counts all that it keeps, and it keeps what was acknowledged behind a gap. So after a loss the gap
+    /// would take up the window, and nothing new be sent until it is filled.
     fn allow_sending(&mut self) {
         let transport = &mut self.connection.transport;
-        let window = transport.congestion_state().window().min(SEND_WINDOW_MAX);
+        let path = transport.stats().path;
+        let mut window = path.cwnd;
+        if let Some(http) = self.connection.http.as_deref_mut() {
+            if http.lost.0 != path.lost_packets {
+                http.lost = (
+                    path.lost_packets,
+                    Some(self.now + path.rtt * GAP_ROUND_TRIPS),
+                );
+            }
+            if http.lost.1.is_some_and(|until| self.now < until) {
+                window = window.saturating_mul(GAP_WINDOWS);
+            }
+        }
         let ahead = u64::from(self.desk.cx.config.quic.send_ahead_bytes);
-        transport.set_send_window(window + ahead);
+        transport.set_send_window(window.min(SEND_WINDOW_MAX) + ahead);
     }
 
     /// Hands the bytes of our own streams over.
@@ -522,6 +540,13 @@ fn number(code: ErrorCode) -> VarInt {
     VarInt::from_u64(code.value()).unwrap_or(VarInt::MAX)
 }
 
+/// A gap is noticed after a round trip, and filled after another, unless the packet is lost again.
+const GAP_ROUND_TRIPS: u32 = 3;
+
+/// What comes behind a gap until it is filled: measured, with two of a hundred packets lost, 64 % of the
+/// goodput with one window, 105 % with two, 113 % with three, 115 % with four.
+const GAP_WINDOWS: u64 = 3;
+
 /// The most that a connection's transport may hold, sent or not, until it is acknowledged: a gigabit
-/// over 64 ms.
-const SEND_WINDOW_MAX: u64 = 8 * 1024 * 1024;
+/// over 80 ms.
+const SEND_WINDOW_MAX: u64 = 10 * 1024 * 1024;
