@@ -32,6 +32,7 @@ const PACKAGES_HEAVY: &[&str] = &[
 /// Packages of PyPI, each with its version; into `target/python`, where nothing else sees them.
 const PYTHON_PACKAGES: &[(&str, &str)] = &[
     ("pylsqpack", "1.0.0"), // differential tests of QPACK
+    ("aioquic", "1.7.2"),   // black-box tests: another client of HTTP/3
 ];
 
 /// Programs installed by cargo: crate, version, how to ask for it.

@@ -14,6 +14,7 @@ mod measure;
 mod place;
 mod process;
 mod procfs;
+mod quic;
 mod report;
 mod run;
 mod server;

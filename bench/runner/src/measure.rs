@@ -6,7 +6,7 @@ use crate::{
     handshakes, idle, interrupt,
     place::Dirs,
     process::{Child, Launch},
-    procfs,
+    procfs, quic,
     server::Server,
     spec::{Idle, Load, Metric, Peer, Tool},
 };
@@ -49,6 +49,7 @@ pub fn measure(dirs: &Dirs, load: &Load, peer: &Peer, round: usize, port: u16) -
         Tool::Wrk(wrk) => measure_requests(dirs, load, wrk, &server),
         Tool::H2load(h2load) => measure_requests(dirs, load, h2load, &server),
         Tool::Handshakes(handshakes) => handshakes::measure(dirs, load, handshakes, &server),
+        Tool::Quic(quic) => quic::measure(dirs, load, quic, &server),
         Tool::Idle(idle) => measure_idle(load, idle, &server),
     }
     .map_err(|e| {

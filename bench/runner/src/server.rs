@@ -5,6 +5,7 @@ use crate::{
     h1, h2, h2load, interrupt,
     place::Dirs,
     process::{self, Child, Launch},
+    quic,
     spec::{Idle, Load, Peer, Tool},
 };
 use std::{
@@ -77,7 +78,7 @@ impl Server {
         })?;
         let mut server = Self { child, address };
         server
-            .wait_until_it_listens(peer)
+            .wait_until_it_listens(dirs, peer, load)
             .and_then(|()| server.check(dirs, peer, load))
             .map_err(|e| with_log(e, &log_path))?;
         interrupt::sleep(SETTLE)?;
@@ -96,12 +97,18 @@ impl Server {
         }
     }
 
-    fn wait_until_it_listens(&mut self, peer: &Peer) -> Result<()> {
+    fn wait_until_it_listens(&mut self, dirs: &Dirs, peer: &Peer, load: &Load) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
             self.check_alive(peer)?;
-            match TcpStream::connect(self.address) {
-                Ok(_) => return Ok(()),
+            let there = match &load.tool {
+                Tool::Quic(quic) => quic::check(dirs, load, quic, self.address),
+                _ => TcpStream::connect(self.address)
+                    .map(|_| ())
+                    .map_err(|e| fail!("{e}")),
+            };
+            match there {
+                Ok(()) => return Ok(()),
                 Err(e) if Instant::now() > deadline => {
                     return Err(fail!(
                         "{} does not listen on {}: {e}",
@@ -122,6 +129,8 @@ impl Server {
             Tool::H2load(h2load) => h2load::check(dirs, load, h2load, self.address.port()),
             // The load itself fails if there is none.
             Tool::Handshakes(_) => Ok(()),
+            // It was answered when it began to listen.
+            Tool::Quic(_) => Ok(()),
         };
         checked.map_err(|e| match e {
             Error::Message(message) => fail!("{}: {message}", peer.name),

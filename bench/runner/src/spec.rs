@@ -75,6 +75,7 @@ pub enum Tool {
     Wrk(Wrk),
     H2load(H2load),
     Handshakes(Handshakes),
+    Quic(Quic),
     Idle(Idle),
 }
 
@@ -103,6 +104,38 @@ pub struct H2load {
     pub post: Option<String>,
     /// The length of the content that a request moves: that of its response, or its own with `post`.
     pub content_bytes: u64,
+}
+
+/// HTTP/3.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quic {
+    #[serde(default)]
+    pub mode: QuicMode,
+    /// Requests under way at a time on each connection.
+    #[serde(default = "one")]
+    pub streams: usize,
+    pub path: String,
+    /// The content goes to the server, with POST.
+    #[serde(default)]
+    pub upload: bool,
+    /// The length of the content that a request moves.
+    pub content_bytes: u64,
+}
+
+fn one() -> usize {
+    1
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QuicMode {
+    #[default]
+    Requests,
+    /// A new connection for each request.
+    Handshakes,
+    /// Connections that make one request each and wait for the next.
+    Idle,
 }
 
 /// TLS handshakes, one connection after the other.
@@ -164,6 +197,8 @@ pub enum Metric {
     /// The same by the content's length, where it is long.
     CpuNsPerByte,
     HandshakesPerCpuSecond,
+    /// Those that the server sends.
+    DatagramsPerRequest,
     Rps,
     P50Us,
     P99Us,
@@ -184,6 +219,7 @@ impl Metric {
             Self::CpuUs => "CPU/req, µs",
             Self::CpuNsPerByte => "CPU/byte, ns",
             Self::HandshakesPerCpuSecond => "handshakes/CPU second",
+            Self::DatagramsPerRequest => "datagrams/req",
             Self::Rps => "rps",
             Self::P50Us => "p50, µs",
             Self::P99Us => "p99, µs",

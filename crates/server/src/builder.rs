@@ -413,6 +413,11 @@ setters! {
     /// For how long other versions on a port with HTTP/3 tell clients of it (`Alt-Svc`), in seconds; 0 tells
     /// them nothing. Default: one day.
     http3.alt_svc_max_age => alt_svc_max_age: u32;
+    /// Bytes of QPACK's dynamic table that a client's encoder may use. Default: 0, which makes a request take
+    /// a few hundred bytes more, and rules out what can be done with a table.
+    http3.qpack_table_bytes_max => qpack_table_bytes_max: u32;
+    /// HTTP/3 requests of a connection that may wait for its encoder. Default: 0.
+    http3.qpack_blocked_streams_max => qpack_blocked_streams_max: u32;
     /// How fast a QUIC connection sends. Default: Cubic.
     quic.congestion => quic_congestion: Congestion;
     /// When QUIC clients have to prove their address. Default: while more than 512 handshakes of a worker are

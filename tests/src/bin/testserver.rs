@@ -191,7 +191,8 @@ fn set(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
             content_collected_bytes_max usize content_discarded_bytes_max u64 discard_rate_max usize backlog u32
             field_lines_max u16 trailer_lines_max u16 blocking_threads_max usize
             blocking_queue_max usize handshakes_max usize concurrent_streams_max u32
-            waiting_streams_max usize lingering_max usize alt_svc_max_age u32;
+            waiting_streams_max usize lingering_max usize alt_svc_max_age u32
+            qpack_table_bytes_max u32 qpack_blocked_streams_max u32;
         optional: connections_max connections_per_worker_max connections_per_address_max requests_per_connection_max
             rate_min notsent_lowat;
         times: rate_grace linger_timeout drain_delay drain_idle_timeout drain_timeout;
