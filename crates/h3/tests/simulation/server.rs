@@ -7,7 +7,7 @@ use ajay_h3::{
 };
 use ajay_http::{ContentSize, FieldSection, RequestHead, ResponseHead, SendBody, StatusCode};
 
-use crate::plan::{Act, Plan, Random, content};
+use crate::plan::{Act, Exchange, Plan, Random, content};
 
 pub(crate) struct Server {
     core: Connection,
@@ -30,6 +30,8 @@ struct Request {
     received: Vec<u8>,
     /// None before the response is begun.
     framed: Option<usize>,
+    /// All of its content has come.
+    is_complete: bool,
     is_over: bool,
 }
 
@@ -117,6 +119,9 @@ impl Server {
                     self.begin(plan, key, &head);
                     if end_of_content {
                         self.complete(plan, key);
+                    } else if exchange(plan, key).is_early {
+                        self.early += 1;
+                        self.respond(plan, key);
                     }
                 }
                 Event::Data { key, data } => {
@@ -131,7 +136,7 @@ impl Server {
     }
 
     fn begin(&mut self, plan: &Plan, key: StreamKey, head: &RequestHead) {
-        let exchange = &plan.exchanges[(key.id() / 4) as usize];
+        let exchange = exchange(plan, key);
         assert_eq!(head.method().as_str(), exchange.method);
         assert_eq!(head.target(), format!("/{}", key.id() / 4));
         assert_eq!(head.authority(), Some("example.com"));
@@ -154,17 +159,14 @@ impl Server {
                 key,
                 received: Vec::new(),
                 framed: None,
+                is_complete: false,
                 is_over: false,
             },
         );
-        if exchange.is_early {
-            self.early += 1;
-            self.respond(plan, key);
-        }
     }
 
     fn complete(&mut self, plan: &Plan, key: StreamKey) {
-        let exchange = &plan.exchanges[(key.id() / 4) as usize];
+        let exchange = exchange(plan, key);
         let request = &self.requests[&key.id()];
         let expected = content(key.id(), true, exchange.content_len);
         assert!(request.received == expected, "stream {}", key.id());
@@ -178,13 +180,26 @@ impl Server {
         });
         assert!(lines.eq(expected), "stream {}: {trailers:?}", key.id());
         self.seen += 1;
-        if request.framed.is_none() {
+        let is_due = request.framed.is_none();
+        if let Some(request) = self.requests.get_mut(&key.id()) {
+            request.is_complete = true;
+        }
+        if is_due {
             self.respond(plan, key);
         }
     }
 
+    /// The response is complete. Content that still comes is not wanted, and the client has to be told so.
+    fn answered(&mut self, key: StreamKey) {
+        self.done(key);
+        if !self.requests[&key.id()].is_complete {
+            let stop = Act::Stop(key.id(), ErrorCode::NO_ERROR.0);
+            assert!(self.output.contains(&stop), "stream {}", key.id());
+        }
+    }
+
     fn respond(&mut self, plan: &Plan, key: StreamKey) {
-        let exchange = &plan.exchanges[(key.id() / 4) as usize];
+        let exchange = exchange(plan, key);
         let head = ResponseHead {
             status: StatusCode::OK,
             fields: &FieldSection::new(),
@@ -208,7 +223,7 @@ impl Server {
         let is_over = sent == SendBody::None;
         self.output.push_back(Act::Bytes(key.id(), out, is_over));
         if is_over {
-            self.done(key);
+            self.answered(key);
         } else {
             let len = exchange.response_len as u64;
             self.core
@@ -274,7 +289,7 @@ impl Server {
             return self.core.next_grant(self.now).is_some();
         };
         let key = grant.key;
-        let exchange = &plan.exchanges[(key.id() / 4) as usize];
+        let exchange = exchange(plan, key);
         let request = self.requests.get_mut(&key.id()).expect("it was told of");
         let framed = request.framed.expect("the head was sent");
         if exchange.breaks_off_at.is_some_and(|at| framed >= at) {
@@ -305,7 +320,7 @@ impl Server {
         }
         self.output.push_back(Act::Bytes(key.id(), out, is_last));
         if is_last {
-            self.done(key);
+            self.answered(key);
         }
         true
     }
@@ -335,4 +350,8 @@ impl Server {
         assert!(self.requests.values().all(|request| request.is_over));
         assert!(self.core.is_idle());
     }
+}
+
+fn exchange(plan: &Plan, key: StreamKey) -> &Exchange {
+    &plan.exchanges[(key.id() / 4) as usize]
 }
