@@ -74,6 +74,12 @@ mod systemd;
 pub mod tls;
 mod worker;
 
+/// The body of a fuzz target.
+#[cfg(feature = "testing")]
+pub mod testing {
+    pub use crate::quic::fuzz::fuzz_datagrams;
+}
+
 pub use blocking::{BlockingError, blocking};
 pub use body::{Body, BodyWriter, BoxError, StreamClosed};
 pub use config::Config;

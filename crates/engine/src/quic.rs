@@ -22,6 +22,8 @@ mod accept;
 mod connection;
 mod endpoint;
 pub(crate) mod forward;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 pub(crate) mod id;
 pub(crate) mod keys;
 #[cfg(feature = "qlog")]

@@ -138,6 +138,22 @@ fn parse(header: &[u8; HEADER_LEN]) -> Option<(usize, Arrival, usize)> {
     Some((number(0).into(), arrival, number(2).into()))
 }
 
+/// Checks that a header, if these bytes begin with one, means the same when it is written again.
+#[cfg(feature = "testing")]
+pub(super) fn check_header(bytes: &[u8]) {
+    let Some(bytes) = bytes.first_chunk::<HEADER_LEN>() else {
+        return;
+    };
+    if let Some((place, arrival, stride)) = parse(bytes) {
+        let again = parse(&header(place, &arrival, stride));
+        let (place_again, arrival_again, stride_again) = again.expect("it is one");
+        assert_eq!((place_again, stride_again), (place, stride));
+        assert_eq!(arrival_again.remote, arrival.remote);
+        assert_eq!(arrival_again.local_ip, arrival.local_ip);
+        assert_eq!(arrival_again.ecn, arrival.ecn);
+    }
+}
+
 fn write_ip(ip: Option<IpAddr>, out: &mut [u8]) -> u8 {
     match ip {
         None => 0,
