@@ -44,6 +44,9 @@ struct Args {
     idle: bool,
 }
 
+/// Connections that wait are made so many at a time: more would overflow their server's buffers.
+const HANDSHAKES_MAX: usize = 32;
+
 struct Client {
     connection: Connection,
     session: Session,
@@ -63,7 +66,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mut poll = Poll::new()?;
     let mut clients = Vec::with_capacity(args.connections);
-    for at in 0..args.connections {
+    let at_once = match args.idle {
+        true => args.connections.min(HANDSHAKES_MAX),
+        false => args.connections,
+    };
+    for at in 0..at_once {
         clients.push(connect(&poll, &options, at)?);
     }
     let began = Instant::now();
@@ -131,6 +138,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 clients[at].connection.transmit(now)?;
             }
         }
+        // The next one comes when one has been answered.
+        let unanswered =
+            clients.len() as u64 - (total.succeeded + total.failed).min(clients.len() as u64);
+        if args.idle && clients.len() < args.connections && unanswered < HANDSHAKES_MAX as u64 {
+            ready.push(clients.len());
+            clients.push(connect(&poll, &options, clients.len())?);
+        }
         let pending: usize = clients.iter().map(|client| client.session.open()).sum();
         let has_all = args
             .requests
@@ -140,7 +154,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             break;
         }
         let next = clients.iter().filter_map(|client| client.timeout).min();
-        let wait = next.unwrap_or(until).min(if is_over {
+        let wait = next.unwrap_or(until).min(if !ready.is_empty() {
+            now
+        } else if is_over {
             now + Duration::from_millis(100)
         } else {
             until

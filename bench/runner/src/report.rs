@@ -111,7 +111,7 @@ fn spread(quartiles: &Quartiles, show: impl Fn(f64) -> String) -> String {
 fn figure(metric: Metric, figure: f64) -> String {
     match metric {
         Metric::CpuUs => format!("{figure:.2}"),
-        Metric::CpuNsPerByte => format!("{figure:.3}"),
+        Metric::CpuNsPerByte | Metric::DatagramsPerRequest => format!("{figure:.3}"),
         _ => format!("{figure:.0}"),
     }
 }
