@@ -42,6 +42,8 @@ mod request;
 pub mod router;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 pub use ajay_engine::config::{Congestion, Retry};
 pub use ajay_engine::{

@@ -39,6 +39,8 @@ struct Network {
     lost: u64,
     repeated: u64,
     of_thousand: [usize; 3],
+    /// Both sides know that the handshake is over. Before, nothing is lost: that is the transport's own affair.
+    is_up: bool,
 }
 
 fn address(is_client: bool) -> SocketAddr {
@@ -149,19 +151,20 @@ impl Side {
         let Some((_, connection)) = &mut self.connection else {
             panic!("acts come after the handshake");
         };
+        let (Act::Bytes(stream, ..) | Act::Reset(stream, _) | Act::Stop(stream, _)) = act;
+        let dir = if is_request(stream) {
+            Dir::Bi
+        } else {
+            Dir::Uni
+        };
+        let is_ours = is_request(stream) == self.is_client || dir == Dir::Uni;
+        while is_ours && self.opened[dir as usize] <= stream / 4 {
+            // They are opened in their order, which is that of their numbers.
+            connection.streams().open(dir).expect("the peer allows it");
+            self.opened[dir as usize] += 1;
+        }
         match act {
             Act::Bytes(stream, bytes, end) => {
-                let dir = if is_request(stream) {
-                    Dir::Bi
-                } else {
-                    Dir::Uni
-                };
-                let is_ours = is_request(stream) == self.is_client || dir == Dir::Uni;
-                while is_ours && self.opened[dir as usize] <= stream / 4 {
-                    // They are opened in their order, which is that of their numbers.
-                    connection.streams().open(dir).expect("the peer allows it");
-                    self.opened[dir as usize] += 1;
-                }
                 let (queue, ends) = self.waiting.entry(stream).or_default();
                 queue.extend(bytes);
                 *ends |= end;
@@ -265,7 +268,10 @@ fn read(connection: &mut Connection, id: StreamId, acts: &mut Vec<Act>) {
 impl Network {
     fn send(&mut self, to_client: bool, bytes: &[u8], random: &mut Random) {
         let mut chance = |of_thousand| random.below(1000) < of_thousand;
-        let [lost, repeated, late] = self.of_thousand;
+        let [lost, repeated, late] = match self.is_up {
+            true => self.of_thousand,
+            false => [0; 3],
+        };
         if chance(lost) {
             self.lost += 1;
             return;
@@ -298,6 +304,7 @@ pub(crate) fn run(seed: u64) -> Totals {
         lost: 0,
         repeated: 0,
         of_thousand: [random.below(80), random.below(80), random.below(300)],
+        is_up: false,
     };
     let mut sides = [Side::new(true, network.now), Side::new(false, network.now)];
     let began = network.now;
@@ -313,6 +320,7 @@ pub(crate) fn run(seed: u64) -> Totals {
         for act in there.events() {
             server.receive(&plan, act);
         }
+        network.is_up = here.is_connected && there.is_connected;
         let mut progress = false;
         if here.is_connected {
             progress |= random.one_in(2) && client.begin(&plan, random);
@@ -350,7 +358,13 @@ pub(crate) fn run(seed: u64) -> Totals {
             }
         }
         let next = timers.into_iter().flatten().chain(arrival).min();
-        network.now = next.expect("something is to come").max(network.now);
+        let next = next.expect("something is to come").max(network.now);
+        let are_done = client.is_done(&plan) && server.is_done();
+        if next - network.now > Duration::from_secs(1) && !are_done && network.is_up {
+            // Somebody only has not wanted to yet.
+            continue;
+        }
+        network.now = next;
         let idle = Duration::from_secs(25);
         assert!(network.now - began < idle * 100, "nothing moves");
         while let Some(entry) = network.under_way.first_entry()

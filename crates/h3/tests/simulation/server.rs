@@ -234,6 +234,8 @@ impl Server {
 
     fn done(&mut self, key: StreamKey) {
         self.core.stream_done(key);
+        // What its trailers have waited for is nobody's any more.
+        self.held.remove(&key.id());
         if let Some(request) = self.requests.get_mut(&key.id()) {
             request.is_over = true;
         }
@@ -327,7 +329,10 @@ impl Server {
 
     /// Whether nothing is to be sent.
     pub(crate) fn is_done(&self) -> bool {
-        self.output.is_empty() && self.requests.values().all(|request| request.is_over)
+        // A client that has given up may not have been heard yet.
+        self.output.is_empty()
+            && self.core.open_streams() == 0
+            && self.requests.values().all(|request| request.is_over)
     }
 
     pub(crate) fn is_drained(&self) -> bool {
