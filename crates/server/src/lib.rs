@@ -53,7 +53,7 @@ pub use ajay_engine::{
 pub use builder::{Builder, IntoListenAddr, Server};
 pub use error::{Error, Result};
 pub use handler::{Application, Handler};
-pub use into_response::IntoResponse;
+pub use into_response::{Html, IntoResponse, Redirect, ResponsePart};
 pub use middleware::{Layer, Middleware, Next};
 pub use per_worker::PerWorker;
 pub use request::{ParamError, Request};
