@@ -31,6 +31,7 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+pub mod conditional;
 mod error;
 mod handler;
 mod into_response;
