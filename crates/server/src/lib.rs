@@ -32,10 +32,20 @@
 
 mod builder;
 pub mod conditional;
+#[cfg(feature = "cookies")]
+pub mod cookies;
 mod error;
+#[cfg(feature = "forms")]
+mod forms;
 mod handler;
 mod into_response;
+#[cfg(feature = "json")]
+mod json;
+#[cfg(any(feature = "forms", feature = "json"))]
+mod media_type;
 pub mod middleware;
+#[cfg(feature = "multipart")]
+mod multipart;
 mod per_worker;
 mod recycled;
 mod redirect;
@@ -53,9 +63,15 @@ pub use ajay_engine::{
 };
 pub use builder::{Builder, IntoListenAddr, Server};
 pub use error::{Error, Result};
+#[cfg(feature = "forms")]
+pub use forms::{FormError, QueryError};
 pub use handler::{Application, Handler};
 pub use into_response::{Html, IntoResponse, Redirect, ResponsePart};
+#[cfg(feature = "json")]
+pub use json::{Json, JsonError};
 pub use middleware::{Layer, Middleware, Next};
+#[cfg(feature = "multipart")]
+pub use multipart::{Multipart, MultipartError, Part};
 pub use per_worker::PerWorker;
 pub use request::{ParamError, Request};
 pub use router::{Router, Routes, RoutesHandler};
