@@ -20,7 +20,8 @@
 //! | values that handlers share | [`Router::state`], [`PerWorker`] |
 //! | to read the request's content | [`Content`] |
 //! | to call what blocks its thread | [`blocking()`] |
-//! | to stream a response | [`Body::stream`] |
+//! | to stream a response | [`Response::stream`], [`Sse`] for events |
+//! | to answer conditional and range requests | [`conditional`] |
 //! | to send 103 (Early Hints) before it | [`send_informational`] |
 //! | to change a limit, deadline or socket option | [`Builder`] |
 //! | to stop the server from elsewhere, or to read its counters | [`Handle`] |
@@ -51,6 +52,7 @@ mod recycled;
 mod redirect;
 mod request;
 pub mod router;
+mod sse;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
@@ -75,3 +77,4 @@ pub use multipart::{Multipart, MultipartError, Part};
 pub use per_worker::PerWorker;
 pub use request::{ParamError, Request};
 pub use router::{Router, Routes, RoutesHandler};
+pub use sse::{Event, InvalidEvent, Sse, SseError, SseWriter};

@@ -125,7 +125,7 @@ async fn what_is_wrong_has_its_status() {
     }
     let response = send(
         TYPE,
-        [b"--XX\r\n\r\n\xff".as_slice(), b"\r\n--XX--"].concat(),
+        [b"--XX\r\na: b\r\n\r\n\xff".as_slice(), b"\r\n--XX--"].concat(),
     )
     .await;
     assert_eq!(
