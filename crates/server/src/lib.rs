@@ -36,6 +36,8 @@ pub mod conditional;
 #[cfg(feature = "cookies")]
 pub mod cookies;
 mod error;
+#[cfg(feature = "files")]
+mod files;
 #[cfg(feature = "forms")]
 mod forms;
 mod handler;
@@ -65,6 +67,8 @@ pub use ajay_engine::{
 };
 pub use builder::{Builder, IntoListenAddr, Server};
 pub use error::{Error, Result};
+#[cfg(feature = "files")]
+pub use files::{File, Files};
 #[cfg(feature = "forms")]
 pub use forms::{FormError, QueryError};
 pub use handler::{Application, Handler};

@@ -199,47 +199,49 @@ fn preconditions_are_looked_at_in_their_order() {
 /// RFC 9110 §14.1.2 has those of 10 000 bytes.
 #[test]
 fn ranges_are_those_of_the_rfc() {
-    let table: &[(&str, u64, Option<&[Range<u64>]>)] = &[
-        ("bytes=0-499", 10_000, Some(&[0..500])),
-        ("bytes=500-999", 10_000, Some(&[500..1000])),
-        ("bytes=-500", 10_000, Some(&[9500..10_000])),
-        ("bytes=9500-", 10_000, Some(&[9500..10_000])),
-        ("bytes=0-0,-1", 10_000, Some(&[0..1, 9999..10_000])),
+    /// First and behind the last.
+    type Expected<'a> = Option<&'a [(u64, u64)]>;
+    let table: &[(&str, u64, Expected<'_>)] = &[
+        ("bytes=0-499", 10_000, Some(&[(0, 500)])),
+        ("bytes=500-999", 10_000, Some(&[(500, 1000)])),
+        ("bytes=-500", 10_000, Some(&[(9500, 10_000)])),
+        ("bytes=9500-", 10_000, Some(&[(9500, 10_000)])),
+        ("bytes=0-0,-1", 10_000, Some(&[(0, 1), (9999, 10_000)])),
         (
             "bytes= 0-999, 4500-5499, -1000",
             10_000,
-            Some(&[0..1000, 4500..5500, 9000..10_000]),
+            Some(&[(0, 1000), (4500, 5500), (9000, 10_000)]),
         ),
         // Adjacent and overlapping ones.
-        ("bytes=500-600,601-999", 10_000, Some(&[500..1000])),
-        ("bytes=500-700,601-999", 10_000, Some(&[500..1000])),
+        ("bytes=500-600,601-999", 10_000, Some(&[(500, 1000)])),
+        ("bytes=500-700,601-999", 10_000, Some(&[(500, 1000)])),
         // Cut to the length.
-        ("bytes=9000-20000", 10_000, Some(&[9000..10_000])),
-        ("bytes=-20000", 10_000, Some(&[0..10_000])),
+        ("bytes=9000-20000", 10_000, Some(&[(9000, 10_000)])),
+        ("bytes=-20000", 10_000, Some(&[(0, 10_000)])),
         (
             "bytes=0-99999999999999999999999",
             10_000,
-            Some(&[0..10_000]),
+            Some(&[(0, 10_000)]),
         ),
         (
             "bytes=5-18446744073709551615",
             u64::MAX,
-            Some(&[5..u64::MAX]),
+            Some(&[(5, u64::MAX)]),
         ),
-        ("BYTES=1-2", 10, Some(&[1..3])),
-        ("bytes=,1-2,,", 10, Some(&[1..3])),
+        ("BYTES=1-2", 10, Some(&[(1, 3)])),
+        ("bytes=,1-2,,", 10, Some(&[(1, 3)])),
         // Those that lie behind the end are left out.
-        ("bytes=0-0,10000-", 10_000, Some(&[0..1])),
+        ("bytes=0-0,10000-", 10_000, Some(&[(0, 1)])),
         // In the order in which they came, unless they touch.
         (
             "bytes=9000-9001,0-1,5000-5001",
             10_000,
-            Some(&[9000..9002, 0..2, 5000..5002]),
+            Some(&[(9000, 9002), (0, 2), (5000, 5002)]),
         ),
-        ("bytes=0-1,1000-1001,50-1000", 10_000, Some(&[0..1002])),
+        ("bytes=0-1,1000-1001,50-1000", 10_000, Some(&[(0, 1002)])),
         // A gap of 80 bytes is sent along, one of 81 is not.
-        ("bytes=0-9,90-99", 10_000, Some(&[0..100])),
-        ("bytes=0-9,91-99", 10_000, Some(&[0..10, 91..100])),
+        ("bytes=0-9,90-99", 10_000, Some(&[(0, 100)])),
+        ("bytes=0-9,91-99", 10_000, Some(&[(0, 10), (91, 100)])),
         // None of them is in the content.
         ("bytes=10000-", 10_000, Some(&[])),
         ("bytes=10000-10001,20000-", 10_000, Some(&[])),
@@ -265,7 +267,12 @@ fn ranges_are_those_of_the_rfc() {
     ];
     for (value, len, expected) in table {
         let found = match parse_ranges(value.as_bytes(), *len) {
-            Selection::Ranges(ranges) => Some(ranges.iter().collect::<Vec<_>>()),
+            Selection::Ranges(ranges) => Some(
+                ranges
+                    .iter()
+                    .map(|it| (it.start, it.end))
+                    .collect::<Vec<_>>(),
+            ),
             Selection::NotSatisfiable => Some(Vec::new()),
             Selection::Whole => None,
             other => panic!("{value}: {other:?}"),
