@@ -18,7 +18,8 @@
 //! | several routes | [`Router`] |
 //! | to do something before and after handlers | [`Middleware`] |
 //! | values that handlers share | [`Router::state`], [`PerWorker`] |
-//! | to read the request's content | [`Content`] |
+//! | to read the request's content | [`Content`]; `Request::json`, `form`, `multipart` (features `json`, `forms`, `multipart`) |
+//! | to serve files | `Files` (feature `files`) |
 //! | to call what blocks its thread | [`blocking()`] |
 //! | to stream a response | [`Response::stream`], [`Sse`] for events |
 //! | to answer conditional and range requests | [`conditional`] |
@@ -82,3 +83,8 @@ pub use per_worker::PerWorker;
 pub use request::{ParamError, Request};
 pub use router::{Router, Routes, RoutesHandler};
 pub use sse::{Event, InvalidEvent, Sse, SseError, SseWriter};
+
+/// The guide's examples are tested along with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/src/guide/content.md")]
+struct GuideContent;
