@@ -269,6 +269,34 @@ fn files_and_ranges_by_curl() {
 }
 
 #[test]
+fn all_of_it_works_over_http_2() {
+    let site = Site::new("http2");
+    let content = pattern(3 * MIB);
+    let path = site.write("a.bin", &content);
+    let h2 = "--http2-prior-knowledge";
+    let shown = site.curl("/multipart", &[h2, "-F", &file_argument(&path)]);
+    let expected = format!(
+        "file a.bin application/octet-stream {} {:016x}\n",
+        content.len(),
+        fnv1a(&content)
+    );
+    assert_eq!(shown, expected);
+    let shown = site.curl("/events?1000", &[h2, "-N", "-i"]);
+    assert!(shown.starts_with("HTTP/2 200 "), "{shown:.100}");
+    assert!(shown.contains("content-type: text/event-stream\r\n"));
+    assert!(shown.ends_with("\nid: 999\nevent: n\n\n"));
+    let part = curl_output(&site.server, "/files/a.bin", &[h2, "-r", "1000-200000"]);
+    assert!(part.stdout == content[1000..=200_000]);
+    let several = site.curl("/files/a.bin", &[h2, "-r", "0-1,1000-1001", "-i"]);
+    assert!(several.contains("content-type: multipart/byteranges; boundary="));
+    let head = site.curl("/cookies", &[h2, "-i", "-b", "a=1; visits=7"]);
+    assert!(
+        head.contains("set-cookie: visits=8; HttpOnly; Path=/\r\n"),
+        "{head}"
+    );
+}
+
+#[test]
 fn the_chat_is_heard_by_all_and_by_those_who_come_back() {
     let server = Server::start_program(program!("blackbox-chat"), &["127.0.0.1:0"]);
     let mut listeners: Vec<Client> = (0..20).map(|_| server.connect()).collect();

@@ -421,3 +421,70 @@ async fn several_ranges_are_the_parts_of_one_body() {
     let other = ask(Method::GET, &[("Range", "bytes=-3,0-1")]).await;
     assert_ne!(other.field("content-type"), Some(content_type));
 }
+
+/// Numbers from a seed, the same in each run (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
+    }
+}
+
+#[test]
+fn whatever_is_asked_for_ranges_lie_in_the_content_and_apart() {
+    let alphabet = b"0123456789,,--- \tbytes=a";
+    let (mut random, mut seen) = (Random(7), [0; 3]);
+    for _ in 0..200_000 {
+        let mut value = b"bytes=".to_vec();
+        let count = random.below(24);
+        // Mostly what is nearly right.
+        let letters = if random.below(8) == 0 {
+            alphabet.len()
+        } else {
+            15
+        };
+        value.extend((0..count).map(|_| alphabet[random.below(letters)]));
+        let len = [0, 1, 100, 10_000, u64::MAX][random.below(5)];
+        let text = String::from_utf8_lossy(&value);
+        match parse_ranges(&value, len) {
+            Selection::Ranges(ranges) => {
+                let all: Vec<_> = ranges.iter().collect();
+                assert!(!all.is_empty() && all.len() <= RANGES_MAX, "{text}");
+                for (at, one) in all.iter().enumerate() {
+                    assert!(one.start < one.end && one.end <= len, "{text} of {len}");
+                    for other in &all[at + 1..] {
+                        let gap = one.start.max(other.start) - one.end.min(other.end);
+                        assert!(gap > 80, "{text} of {len}: {all:?}");
+                    }
+                }
+                seen[0] += 1;
+            }
+            Selection::NotSatisfiable => seen[1] += 1,
+            Selection::Whole => seen[2] += 1,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+    assert!(seen.iter().all(|count| *count > 1000), "{seen:?}");
+}
+
+#[test]
+fn whatever_lists_of_tags_hold_they_end_and_what_is_found_is_a_tag() {
+    let alphabet = b"\"\"\"W/,, ab\xff";
+    let (mut random, mut tags) = (Random(11), 0);
+    for _ in 0..100_000 {
+        let count = random.below(24);
+        let line: Vec<u8> = (0..count)
+            .map(|_| alphabet[random.below(alphabet.len())])
+            .collect();
+        for tag in etag::list(&line) {
+            assert_eq!(ETag::parse(tag.as_str().as_bytes()), Some(tag));
+            tags += 1;
+        }
+    }
+    assert!(tags > 1000, "{tags}");
+}
