@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
@@ -89,7 +89,7 @@ pub(super) async fn open(place: &Place) -> Result<Opened, OpenError> {
     })
 }
 
-/// `NONBLOCK`: a FIFO would make it wait for a writer.
+/// `NONBLOCK`: a FIFO would make it wait for a writer. Files do not mind.
 const FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC)
     .union(OFlags::NOCTTY)
@@ -141,8 +141,8 @@ pub(super) fn open_step_by_step(root: &OwnedFd, path: &Path) -> Result<OwnedFd, 
 }
 
 fn inspect(opened: Result<OwnedFd, Errno>) -> Result<Opened, OpenError> {
-    let of_errno = |errno: Errno| OpenError::Io(errno.into());
-    let file = File::from(opened.map_err(of_errno)?);
+    let opened = opened.map_err(|errno| OpenError::Io(errno.into()))?;
+    let file = File::from(opened);
     // Of an open file it is in memory.
     let metadata = file.metadata().map_err(OpenError::Io)?;
     if metadata.is_dir() {
@@ -151,7 +151,6 @@ fn inspect(opened: Result<OwnedFd, Errno>) -> Result<Opened, OpenError> {
     if !metadata.is_file() {
         return Ok(Opened::Other);
     }
-    rustix::fs::fcntl_setfl(file.as_fd(), OFlags::empty()).map_err(of_errno)?;
     Ok(Opened::File(Regular {
         len: metadata.len(),
         modified: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
