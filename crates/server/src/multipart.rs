@@ -60,6 +60,7 @@ impl Request {
             parts_left: PARTS_MAX,
             part_bytes_max: u64::MAX,
             part_bytes_left: u64::MAX,
+            failure: None,
         })
     }
 }
@@ -91,6 +92,7 @@ pub struct Multipart {
     parts_left: usize,
     part_bytes_max: u64,
     part_bytes_left: u64,
+    failure: Option<MultipartError>,
 }
 
 impl Multipart {
@@ -118,12 +120,12 @@ impl Multipart {
     pub async fn next_part(&mut self) -> Result<Option<Part<'_>>, MultipartError> {
         while self.data().await?.is_some() {}
         let (gate, inner) = (&self.gate, &mut self.inner);
-        let field = poll_fn(|cx| gate.poll(|| inner.poll_next_field(cx))).await?;
-        let Some(field) = field else {
+        let field = poll_fn(|cx| gate.poll(|| inner.poll_next_field(cx))).await;
+        let Some(field) = self.noted(field)? else {
             return Ok(None);
         };
         if self.parts_left == 0 {
-            return Err(MultipartError::TooManyParts);
+            return self.noted(Err(MultipartError::TooManyParts));
         }
         self.parts_left -= 1;
         self.part_bytes_left = self.part_bytes_max;
@@ -140,21 +142,34 @@ impl Multipart {
         }))
     }
 
+    /// More of the part that was given last.
     async fn data(&mut self) -> Result<Option<Bytes>, MultipartError> {
         let Some(field) = &mut self.current else {
-            return Ok(None);
+            return self.failure.map_or(Ok(None), Err);
         };
         let mut field = Pin::new(field);
         let gate = &self.gate;
         let next = poll_fn(|cx| gate.poll(|| field.as_mut().poll_next(cx).map(Option::transpose)));
-        let Some(data) = next.await? else {
+        let next = next.await;
+        let Some(data) = self.noted(next)? else {
             self.current = None;
             self.gate.seek_head();
             return Ok(None);
         };
-        let left = self.part_bytes_left.checked_sub(data.len() as u64);
-        self.part_bytes_left = left.ok_or(MultipartError::PartTooLarge)?;
+        match self.part_bytes_left.checked_sub(data.len() as u64) {
+            Some(left) => self.part_bytes_left = left,
+            None => return self.noted(Err(MultipartError::PartTooLarge)),
+        }
         Ok(Some(data))
+    }
+
+    /// After a failure nothing more is read: what is asked for then fails as well.
+    fn noted<T>(&mut self, result: Result<T, MultipartError>) -> Result<T, MultipartError> {
+        if let Err(failure) = &result {
+            self.failure = Some(*failure);
+            self.current = None;
+        }
+        result
     }
 }
 

@@ -133,3 +133,25 @@ async fn what_is_wrong_has_its_status() {
         (400, "a part is not UTF-8\n")
     );
 }
+
+#[tokio::test]
+async fn after_a_failure_nothing_more_is_read() {
+    let handler = async |mut request: Request| {
+        let mut form = request.multipart()?.part_bytes_max(3);
+        let failure = Err(MultipartError::PartTooLarge);
+        if let Some(mut part) = form.next_part().await? {
+            assert_eq!(part.data().await, failure);
+            assert_eq!(part.data().await, failure);
+        }
+        assert_eq!(
+            form.next_part().await.map(|_| ()),
+            failure.map(|_: Option<Bytes>| ())
+        );
+        Ok::<_, MultipartError>("the same\n")
+    };
+    let client = TestClient::new(&handler);
+    let content = part("name=a", "1234") + &part("name=b", "1") + "--XX--";
+    let request = client.post("/").content(content);
+    let response = request.field("Content-Type", TYPE).await;
+    assert_eq!((response.status(), response.text()), (200, "the same\n"));
+}
