@@ -1,7 +1,8 @@
 //! Content types over real sockets: multipart, server-sent events, cookies, files and ranges.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use ajay_blackbox::{Client, Server, fnv1a, pattern, program, resident_bytes, run, wait_for};
@@ -211,6 +212,31 @@ fn a_quiet_stream_of_events_is_kept_alive() {
     let comments = content.matches(":\n\n").count();
     assert!((2..=5).contains(&comments), "{content:?}");
     assert_eq!(content.len(), comments * 3);
+}
+
+/// A stream that says so ends well when the server stops, long before the drain's 30 s.
+#[test]
+fn a_stream_of_events_ends_when_the_server_drains() {
+    for version in ["--http1.1", "--http2-prior-knowledge"] {
+        let server = Server::start_program(program!("contentserver"), &["127.0.0.1:0", "."]);
+        let url = format!("http://{}/quiet", server.address());
+        let mut command = Command::new("curl");
+        command.args(["-sSN", "--max-time", "20", version, &url]);
+        let curl = command.stdout(Stdio::piped()).spawn();
+        let Ok(mut curl) = curl else {
+            panic!("curl did not start");
+        };
+        let mut comment = [0; 3];
+        let mut shown = curl.stdout.take();
+        let read = shown.as_mut().map(|shown| shown.read_exact(&mut comment));
+        assert!(matches!(read, Some(Ok(()))) && &comment == b":\n\n");
+        let started = Instant::now();
+        server.signal(rustix::process::Signal::TERM);
+        let status = curl.wait();
+        assert!(status.is_ok_and(|status| status.success()), "{version}");
+        assert_eq!(server.wait().code, Some(0), "{version}");
+        assert!(started.elapsed() < Duration::from_secs(5), "{version}");
+    }
 }
 
 #[test]

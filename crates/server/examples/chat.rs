@@ -89,7 +89,7 @@ async fn say(mut request: Request) -> Result<StatusCode, FormError> {
 async fn events(request: Request) -> Sse {
     let seen = request.last_event_id().and_then(|id| id.parse().ok());
     let (missed, mut listener) = request.state::<Room>().listen(seen.unwrap_or(0));
-    Sse::new(async move |mut events| {
+    let said = Sse::new(async move |mut events| {
         for event in missed {
             events.send(event).await?;
         }
@@ -104,7 +104,9 @@ async fn events(request: Request) -> Sse {
                 Err(RecvError::Closed) => return Ok(()),
             }
         }
-    })
+    });
+    // A server that stops need not wait for clients who come back anyway.
+    said.ends_at_drain()
 }
 
 const PAGE: &str = r#"<!doctype html><meta charset=utf-8><title>Chat</title>

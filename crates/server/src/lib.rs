@@ -64,7 +64,8 @@ pub use ajay_engine::{
     BlockingError, Body, BodyWriter, BoxError, Content, ContentError, ContentType, Counter,
     CountersSnapshot, FieldSection, Handle, HistogramSnapshot, InformationalError, InvalidField,
     KnownField, ListenAddr, Method, Observer, PeerAddr, Response, StatusCode, StreamClosed,
-    Summary, Tls, TlsInfo, Version, blocking, is_worker_process, send_informational, tls,
+    Summary, Tls, TlsInfo, Version, blocking, is_draining, is_worker_process, send_informational,
+    tls,
 };
 pub use builder::{Builder, IntoListenAddr, Server};
 pub use error::{Error, Result};

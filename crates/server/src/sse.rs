@@ -90,14 +90,26 @@ impl Sse {
 
     /// How long nothing is sent before a comment is: 15 s if nothing is said.
     pub fn keep_alive(mut self, interval: Duration) -> Sse {
-        self.source.as_mut().set_keep_alive(Some(interval));
+        self.source
+            .as_mut()
+            .keep_alive()
+            .set_interval(Some(interval));
         self
     }
 
     /// Sends no comments of its own: a client that is gone without a word may stay unnoticed
     /// until the next event.
     pub fn without_keep_alive(mut self) -> Sse {
-        self.source.as_mut().set_keep_alive(None);
+        self.source.as_mut().keep_alive().set_interval(None);
+        self
+    }
+
+    /// Ends the response when the server drains: after the next event, or instead of the next
+    /// comment, so that clients come back one by one, to whoever serves them then. Events that
+    /// were not sent by then are not. Without it the response lasts until the function has
+    /// returned, or `drain_timeout` resets it: what streams that have an end need.
+    pub fn ends_at_drain(mut self) -> Sse {
+        self.source.as_mut().keep_alive().end_at_drain();
         self
     }
 }

@@ -76,10 +76,10 @@ async fn events(request: Request) -> Result<Sse, StatusCode> {
     }))
 }
 
-/// Nothing but comments, each 200 ms.
+/// Nothing but comments, each 200 ms, until the server drains.
 async fn quiet(_: Request) -> Sse {
     let sse = Sse::new(async |_events| std::future::pending().await);
-    sse.keep_alive(Duration::from_millis(200))
+    sse.keep_alive(Duration::from_millis(200)).ends_at_drain()
 }
 
 async fn cookies(request: Request) -> impl IntoResponse {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use ajay_engine::BoxError;
+use ajay_engine::{BoxError, is_draining};
 use bytes::Bytes;
 use futures_core::Stream;
 use http_body::Frame;
@@ -18,7 +18,7 @@ use super::pipe::Pipe;
 
 /// A body of events.
 pub(super) trait Source: http_body::Body<Data = Bytes, Error = BoxError> {
-    fn set_keep_alive(self: Pin<&mut Self>, interval: Option<Duration>);
+    fn keep_alive(self: Pin<&mut Self>) -> Pin<&mut KeepAlive>;
 }
 
 /// What a poll of a body gives.
@@ -91,8 +91,8 @@ impl<Fut> Source for Written<Fut>
 where
     Fut: Future<Output = Result<(), BoxError>>,
 {
-    fn set_keep_alive(self: Pin<&mut Self>, interval: Option<Duration>) {
-        self.project().keep_alive.set_interval(interval);
+    fn keep_alive(self: Pin<&mut Self>) -> Pin<&mut KeepAlive> {
+        self.project().keep_alive
     }
 }
 
@@ -147,15 +147,17 @@ where
     S: Stream<Item = Result<Event, E>>,
     E: Into<BoxError>,
 {
-    fn set_keep_alive(self: Pin<&mut Self>, interval: Option<Duration>) {
-        self.project().keep_alive.set_interval(interval);
+    fn keep_alive(self: Pin<&mut Self>) -> Pin<&mut KeepAlive> {
+        self.project().keep_alive
     }
 }
 
 pin_project! {
     /// Comments while nothing else is sent.
-    struct KeepAlive {
+    pub(super) struct KeepAlive {
         interval: Option<Duration>,
+        // The response ends when the worker drains.
+        ends_at_drain: bool,
         // When something was sent; none before the first poll.
         quiet_since: Option<Instant>,
         // Set for an earlier event's time as a rule, and set anew when that has come: an event
@@ -174,13 +176,18 @@ impl KeepAlive {
     fn new() -> KeepAlive {
         KeepAlive {
             interval: Some(INTERVAL),
+            ends_at_drain: false,
             quiet_since: None,
             sleep: None,
         }
     }
 
-    fn set_interval(self: Pin<&mut Self>, interval: Option<Duration>) {
+    pub(super) fn set_interval(self: Pin<&mut Self>, interval: Option<Duration>) {
         *self.project().interval = interval;
+    }
+
+    pub(super) fn end_at_drain(self: Pin<&mut Self>) {
+        *self.project().ends_at_drain = true;
     }
 
     /// A frame of the text; or of a comment, if it is time for one.
@@ -193,7 +200,10 @@ impl KeepAlive {
                 text
             }
             None => {
-                ready!(self.poll_due(cx));
+                if self.ends_at_drain && is_draining() {
+                    return Poll::Ready(None);
+                }
+                ready!(self.as_mut().poll_due(cx));
                 Bytes::from_static(COMMENT)
             }
         };
