@@ -24,6 +24,7 @@
 //! | `desk` | what sessions of all versions do with exchanges |
 //! | `exchange` | slots for handlers that did not finish at once, and their wakers |
 //! | `deadline` | the bucketed wheel |
+//! | `draining` | what a worker's drain is for those it runs |
 //! | `privileges` | from root to the user that the server runs as |
 //! | `blocking` | threads for what must not stop a worker |
 //! | [`offline`] | one exchange without a connection, for tests of applications |
@@ -46,6 +47,7 @@ mod control;
 mod counters;
 mod deadline;
 mod desk;
+mod draining;
 mod exchange;
 mod handle;
 mod histogram;
@@ -85,6 +87,7 @@ pub use body::{Body, BodyWriter, BoxError, StreamClosed};
 pub use config::Config;
 pub use content::{Content, ContentError};
 pub use counters::{Counter, CountersSnapshot};
+pub use draining::is_draining;
 pub use handle::Handle;
 pub use histogram::HistogramSnapshot;
 pub use informational::{InformationalError, send_informational};

@@ -1,10 +1,11 @@
 //! The response an application gives.
 
 use std::fmt;
+use std::future::Future;
 
 use ajay_http::{FieldSection, InvalidField, KnownField, StatusCode};
 
-use crate::body::{Body, Kind};
+use crate::body::{Body, BodyWriter, BoxError, Kind};
 use crate::pool::{POOLED_BYTES_MAX, Pool};
 
 /// A response: status, fields and body.
@@ -29,6 +30,27 @@ impl Response {
     /// `200 OK` with this body.
     pub fn ok(body: impl Into<Body>) -> Response {
         Response::new(StatusCode::OK).with_body(body)
+    }
+
+    /// `200 OK` with content that an async function writes, see [`Body::stream`]: only
+    /// [`BodyWriter::finish`] makes it complete. A writer that is dropped without it, an error and
+    /// a panic break the response off, so that the client can tell.
+    ///
+    /// ```
+    /// # use ajay_engine::{Response, StreamClosed};
+    /// let response = Response::stream(async |mut writer| {
+    ///     writer.write("all of it\n").await?;
+    ///     writer.finish();
+    ///     Ok::<_, StreamClosed>(())
+    /// });
+    /// ```
+    pub fn stream<F, Fut, E>(write: F) -> Response
+    where
+        F: FnOnce(BodyWriter) -> Fut,
+        Fut: Future<Output = Result<(), E>> + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        Response::ok(Body::stream(write))
     }
 
     /// Replaces the body.

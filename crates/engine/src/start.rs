@@ -17,6 +17,7 @@ use crate::blocking;
 use crate::config::{Config, DESCRIPTOR_RESERVE};
 use crate::control::Watch;
 use crate::counters::CountersSnapshot;
+use crate::draining;
 use crate::handle::{Addresses, Control, Handle, Orders, Shared};
 use crate::link::{Command, Link};
 use crate::listener::{BindError, ListenAddr, Listener, Sockets, listen};
@@ -606,6 +607,7 @@ impl WorkerStart {
                 tracing::warn!(%error, cpu, worker = self.number, "cannot pin a worker");
             }
         }
+        let _draining = draining::enter();
         let _blocking = blocking::enter(self.pool, self.link.counters.clone());
         let system = |what| move |error| StartError::System { what, error };
         let runtime = LocalRuntime::new().map_err(system("starting a tokio runtime"))?;

@@ -1,11 +1,17 @@
 //! What handlers may return.
 
+mod parts;
+mod redirect;
+
 use std::convert::Infallible;
 
 use ajay_engine::{
     BlockingError, Body, ContentError, ContentType, InvalidField, Response, StatusCode,
 };
 use bytes::Bytes;
+
+pub use parts::ResponsePart;
+pub use redirect::Redirect;
 
 /// What can be turned into a [`Response`].
 ///
@@ -17,6 +23,11 @@ use bytes::Bytes;
 /// | `()` | 204 | none |
 /// | [`StatusCode`] | that | none |
 /// | `(StatusCode, T)` | that | as `T` |
+/// | `(P, T)`, `(P, Q, T)`, … up to five before `T` | as `T`, with [what they add](ResponsePart) | as `T` |
+/// | [`Html`] | 200 | `text/html; charset=utf-8` |
+/// | [`Redirect`] | 301, 302, 303, 307 or 308 | none |
+/// | [`Sse`](crate::Sse) | 200 | `text/event-stream` |
+/// | `Json` (feature `json`) | 200 | `application/json` |
 /// | `Result<T, E>` | as `T` or `E` | as `T` or `E` |
 /// | [`ContentError`] | 413, 408, 400 or 500 | text |
 /// | [`BlockingError`] | 503 with `Retry-After: 1`, or 500 | text |
@@ -81,9 +92,22 @@ impl IntoResponse for StatusCode {
     }
 }
 
-impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
+/// A page: what makes a body, as `text/html; charset=utf-8`.
+///
+/// ```
+/// # use ajayserver::{Html, Request};
+/// async fn page(_: Request) -> Html<&'static str> {
+///     Html("<!doctype html><title>Hello</title><p>Hello, world!")
+/// }
+/// ```
+///
+/// The text is sent as it is: what comes from elsewhere has to be escaped before it gets here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Html<T>(pub T);
+
+impl<T: Into<Body>> IntoResponse for Html<T> {
     fn into_response(self) -> Response {
-        self.1.into_response().with_status(self.0)
+        Response::ok(self.0).with_content_type(ContentType::HTML)
     }
 }
 
@@ -134,3 +158,6 @@ impl IntoResponse for InvalidField {
         Response::new(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,9 +18,11 @@
 //! | several routes | [`Router`] |
 //! | to do something before and after handlers | [`Middleware`] |
 //! | values that handlers share | [`Router::state`], [`PerWorker`] |
-//! | to read the request's content | [`Content`] |
+//! | to read the request's content | [`Content`]; `Request::json`, `form`, `multipart` (features `json`, `forms`, `multipart`) |
+//! | to serve files | `Files` (feature `files`) |
 //! | to call what blocks its thread | [`blocking()`] |
-//! | to stream a response | [`Body::stream`] |
+//! | to stream a response | [`Response::stream`], [`Sse`] for events |
+//! | to answer conditional and range requests | [`conditional`] |
 //! | to send 103 (Early Hints) before it | [`send_informational`] |
 //! | to change a limit, deadline or socket option | [`Builder`] |
 //! | to stop the server from elsewhere, or to read its counters | [`Handle`] |
@@ -31,15 +33,29 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+pub mod conditional;
+#[cfg(feature = "cookies")]
+pub mod cookies;
 mod error;
+#[cfg(feature = "files")]
+mod files;
+#[cfg(feature = "forms")]
+mod forms;
 mod handler;
 mod into_response;
+#[cfg(feature = "json")]
+mod json;
+#[cfg(any(feature = "forms", feature = "json"))]
+mod media_type;
 pub mod middleware;
+#[cfg(feature = "multipart")]
+mod multipart;
 mod per_worker;
 mod recycled;
 mod redirect;
 mod request;
 pub mod router;
+mod sse;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(feature = "tower")]
@@ -50,13 +66,28 @@ pub use ajay_engine::{
     BlockingError, Body, BodyWriter, BoxError, Content, ContentError, ContentType, Counter,
     CountersSnapshot, FieldSection, Handle, HistogramSnapshot, InformationalError, InvalidField,
     KnownField, ListenAddr, Method, Observer, PeerAddr, Response, StatusCode, StreamClosed,
-    Summary, Tls, TlsInfo, Version, blocking, is_worker_process, send_informational, tls,
+    Summary, Tls, TlsInfo, Version, blocking, is_draining, is_worker_process, send_informational,
+    tls,
 };
 pub use builder::{Builder, IntoListenAddr, Server};
 pub use error::{Error, Result};
+#[cfg(feature = "files")]
+pub use files::{File, Files};
+#[cfg(feature = "forms")]
+pub use forms::{FormError, QueryError};
 pub use handler::{Application, Handler};
-pub use into_response::IntoResponse;
+pub use into_response::{Html, IntoResponse, Redirect, ResponsePart};
+#[cfg(feature = "json")]
+pub use json::{Json, JsonError};
 pub use middleware::{Layer, Middleware, Next};
+#[cfg(feature = "multipart")]
+pub use multipart::{Multipart, MultipartError, Part};
 pub use per_worker::PerWorker;
 pub use request::{ParamError, Request};
 pub use router::{Router, Routes, RoutesHandler};
+pub use sse::{Event, InvalidEvent, Sse, SseError, SseWriter};
+
+/// The guide's examples are tested along with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/src/guide/content.md")]
+struct GuideContent;

@@ -101,6 +101,7 @@ impl<S: Service> Worker<S> {
             return;
         }
         self.drain_at = None;
+        crate::draining::begin();
         // A connection that was completed before the drain has a right to an answer, also when
         // its event is still to come. The listeners are closed at a later tick, when handshakes
         // that had begun have ended as well.
