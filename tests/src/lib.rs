@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod axum_app;
 mod certificates;
 mod client;
 pub mod http2;
