@@ -91,3 +91,11 @@ pub use sse::{Event, InvalidEvent, Sse, SseError, SseWriter};
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/src/guide/content.md")]
 struct GuideContent;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/src/guide/routing.md")]
+struct GuideRouting;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/src/guide/tower.md")]
+struct GuideTower;

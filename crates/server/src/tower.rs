@@ -72,16 +72,16 @@ pub struct FromTower<S> {
 }
 
 impl<S> FromTower<S> {
-    /// Adds something to the extensions of each request: the client's address in the form in which the
-    /// service looks for it, what TLS has agreed on.
+    /// Adds something to the extensions of each request, in the form in which the service looks for it: the
+    /// client's address, the name that it asked TLS for.
     ///
     /// ```
     /// # use ajayserver::tower::from_tower;
     /// # let app: axum::Router = axum::Router::new();
     /// let app = from_tower(app).extension(|request, extensions| {
     ///     extensions.insert(request.peer_addr());
-    ///     if let Some(tls) = request.tls() {
-    ///         extensions.insert(tls.clone());
+    ///     if let Some(name) = request.tls().and_then(|tls| tls.sni()) {
+    ///         extensions.insert(name.to_owned());
     ///     }
     /// });
     /// ```
