@@ -75,6 +75,7 @@ impl Quic {
             }
             None => server,
         };
+        let is_proved = incoming.remote_address_validated();
         let (now, response) = (self.now, &mut self.response);
         match self.endpoint.accept(incoming, now, response, Some(server)) {
             Ok((handle, transport)) => {
@@ -90,6 +91,8 @@ impl Quic {
                 connection.local = local;
                 connection.entry = entry;
                 connection.is_counted = is_counted;
+                connection.credit = (!is_proved).then_some(0);
+                connection.note_received(datagram.len());
                 self.put(Box::new(connection));
                 self.list(handle.0 as u32);
             }

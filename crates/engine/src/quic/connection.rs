@@ -39,10 +39,16 @@ pub(crate) struct Connection {
     pub(super) is_listed: bool,
     /// Waits for its socket to take more.
     pub(super) is_waiting: bool,
+    /// Bytes that may still go to an address that nobody has proved to be there: three for each that came
+    /// (RFC 9000 §8.1). None once that is proved.
+    pub(super) credit: Option<usize>,
     pub(super) requests: u32,
     /// It does not count as one of the worker's any more.
     pub(super) is_released: bool,
 }
+
+/// RFC 9000 §8.1.
+const AMPLIFICATION_MAX: usize = 3;
 
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,8 +87,16 @@ impl Connection {
             filed: None,
             is_listed: false,
             is_waiting: false,
+            credit: None,
             requests: 0,
             is_released: false,
+        }
+    }
+
+    /// A datagram has come from its client, or what claims to be one.
+    pub(super) fn note_received(&mut self, bytes: usize) {
+        if let Some(credit) = &mut self.credit {
+            *credit = credit.saturating_add(AMPLIFICATION_MAX * bytes);
         }
     }
 

@@ -173,6 +173,7 @@ impl Quic {
                     return;
                 };
                 connection.transport.handle_event(event);
+                connection.note_received(datagram.len());
                 connection.port = place;
                 self.list(index);
             }

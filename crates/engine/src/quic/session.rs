@@ -315,6 +315,7 @@ impl<'s, 'd, S: Service> Session<'s, 'd, S> {
         let core = ajay_h3::Connection::new(&cx.http3_config, cx.millis());
         self.connection.http = Some(Box::new(Http3::new(core, cx.now)));
         self.connection.phase = Phase::Open;
+        self.connection.credit = None;
         self.connection.clock.restart(Wait::FirstByte, cx.now);
     }
 
