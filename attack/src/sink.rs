@@ -90,7 +90,8 @@ impl Sink {
         let stop = Arc::new(AtomicBool::new(false));
         let until = Instant::now() + duration;
         let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || Drain::new(listener, udp, manner)?.run(until, &stopped));
+        let thread =
+            std::thread::spawn(move || Drain::new(listener, udp, manner)?.run(until, &stopped));
         Ok(Sink {
             address,
             stop,

@@ -56,8 +56,9 @@ struct Swarm<'a> {
     config: &'a Config,
     scripts: &'a [Script],
     tls: Arc<rustls::ClientConfig>,
-    /// What every client says first.
+    /// What every client says first, and the identifier that it names.
     hello: Vec<u8>,
+    hello_id: [u8; 8],
     poller: Poller,
     timers: Timers,
     slots: Vec<Slot>,
@@ -110,8 +111,8 @@ impl<'a> Swarm<'a> {
             connection: 0,
             stream: 0,
         };
-        let hello = Peer::connect(&tls, windows, &mut random, &mut batch)
-            .map(|peer| peer.hello().to_vec())
+        let (hello, hello_id) = Peer::connect(&tls, windows, &mut random, &mut batch)
+            .map(|peer| (peer.hello().to_vec(), peer.own_id()))
             .ok_or_else(|| Error::program("TLS", "no first message"))?;
         batch.clear();
         Ok(Swarm {
@@ -119,6 +120,7 @@ impl<'a> Swarm<'a> {
             scripts,
             tls,
             hello,
+            hello_id,
             poller: Poller::new()?,
             timers: Timers::default(),
             slots: slots.collect(),
@@ -292,6 +294,7 @@ impl<'a> Swarm<'a> {
         let mut hand = flood::Hand {
             path: &self.config.path,
             hello: &self.hello,
+            hello_id: &self.hello_id,
             random: &mut self.random,
             batch: &mut self.batch,
             age: self.now.saturating_duration_since(place.opened),

@@ -135,7 +135,9 @@ impl Tally {
             0 => format!("nothing x {count}"),
             status => format!("{status} x {count}"),
         });
-        let closes = self.closes().map(|(code, count)| format!("{code} x {count}"));
+        let closes = self
+            .closes()
+            .map(|(code, count)| format!("{code} x {count}"));
         goaways.chain(statuses).chain(closes).collect()
     }
 
@@ -228,8 +230,18 @@ impl Tally {
             ("bytes_sent", self.bytes_sent.into()),
             ("bytes_received", self.bytes_received.into()),
             ("datagrams_sent", self.datagrams_sent.into()),
-            ("amplification_max", (self.amplification_max as f64 / 1e3).into()),
-            ("closes", Json::Object(self.closes().map(|(name, count)| (name, count.into())).collect())),
+            (
+                "amplification_max",
+                (self.amplification_max as f64 / 1e3).into(),
+            ),
+            (
+                "closes",
+                Json::Object(
+                    self.closes()
+                        .map(|(name, count)| (name, count.into()))
+                        .collect(),
+                ),
+            ),
             ("responses", by_status(self.responses())),
             ("closed_after", by_status(self.closed_after())),
             ("closed_after_goaway", by_name(self.closed_after_goaway())),

@@ -14,11 +14,11 @@ use quinn_proto::{ConnectionError, StreamId};
 use super::client::{Written, contains, phase, waited};
 use super::totals::Totals;
 use super::{Control, Plan};
+use crate::Result;
 use crate::events::{Poller, Token};
 use crate::loopback::Sources;
 use crate::quic::socket::RECEIVE_BYTES;
 use crate::quic::tls;
-use crate::Result;
 use connection::{Connection, Exchange, Told};
 
 /// Between two looks at what other threads say.
@@ -150,7 +150,13 @@ impl Client<'_> {
             generation: self.generation,
         };
         let tls = Arc::clone(&self.tls);
-        match Connection::connect(self.plan.address, self.sources, tls, token.generation, self.now) {
+        match Connection::connect(
+            self.plan.address,
+            self.sources,
+            tls,
+            token.generation,
+            self.now,
+        ) {
             Some(mut connection) => {
                 self.poller.add(&connection.socket, token)?;
                 connection.transmit(self.now);

@@ -42,10 +42,7 @@ pub(crate) fn ack(out: &mut Vec<u8>, ranges: &[(u64, u64)]) {
     let Some((mut low, high)) = ranges.next().copied() else {
         return;
     };
-    numbers(
-        out,
-        &[kind::ACK, high, 0, ranges.len() as u64, high - low],
-    );
+    numbers(out, &[kind::ACK, high, 0, ranges.len() as u64, high - low]);
     for (next_low, next_high) in ranges.copied() {
         numbers(out, &[low - next_high - 2, next_high - next_low]);
         low = next_low;
@@ -69,16 +66,35 @@ pub(crate) fn path(out: &mut Vec<u8>, kind: u64, data: &[u8; 8]) {
 /// What the server says that matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Frame<'a> {
-    Crypto { offset: u64, content: &'a [u8] },
-    Stream { stream: u64, ends: bool },
-    Reset { stream: u64 },
+    Crypto {
+        offset: u64,
+        content: &'a [u8],
+    },
+    Stream {
+        stream: u64,
+        ends: bool,
+    },
+    Reset {
+        stream: u64,
+    },
     MaxData(u64),
-    MaxStreams { is_bidirectional: bool, max: u64 },
-    NewConnectionId { sequence: u64, id: &'a [u8] },
+    MaxStreams {
+        is_bidirectional: bool,
+        max: u64,
+    },
+    NewConnectionId {
+        sequence: u64,
+        id: &'a [u8],
+    },
     PathChallenge([u8; 8]),
-    Close { is_application: bool, code: u64 },
+    Close {
+        is_application: bool,
+        code: u64,
+    },
     /// Anything else; acknowledgments need none in return.
-    Other { needs_ack: bool },
+    Other {
+        needs_ack: bool,
+    },
 }
 
 /// The next frame of a payload.
@@ -139,7 +155,10 @@ pub(crate) fn next<'a>(from: &mut &'a [u8]) -> Option<Frame<'a>> {
             }
             take_counted(from)?;
             let is_application = kind == 0x1d;
-            Frame::Close { is_application, code }
+            Frame::Close {
+                is_application,
+                code,
+            }
         }
         _ => return None,
     })

@@ -223,7 +223,11 @@ impl Peer {
     }
 
     /// The same in the space of data, with frames that a closure makes.
-    pub(crate) fn data(&mut self, batch: &mut Batch, make: impl FnOnce(&mut Vec<u8>)) -> Option<()> {
+    pub(crate) fn data(
+        &mut self,
+        batch: &mut Batch,
+        make: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<()> {
         let mut frames = std::mem::take(&mut self.frames);
         frames.clear();
         make(&mut frames);
@@ -307,7 +311,10 @@ impl Peer {
         series.seen.add(number);
         while !payload.is_empty() {
             let frame = frame::next(&mut payload)?;
-            if !matches!(frame, Frame::Other { needs_ack: false } | Frame::Close { .. }) {
+            if !matches!(
+                frame,
+                Frame::Other { needs_ack: false } | Frame::Close { .. }
+            ) {
                 self.series[place(space)].seen.owes_ack = true;
             }
             self.take(space, &frame);
@@ -338,7 +345,10 @@ impl Peer {
                 self.read_handshake(space);
             }
             Frame::MaxData(max) => self.limits.bytes = self.limits.bytes.max(max),
-            Frame::MaxStreams { is_bidirectional, max } => {
+            Frame::MaxStreams {
+                is_bidirectional,
+                max,
+            } => {
                 let limit = match is_bidirectional {
                     true => &mut self.limits.requests,
                     false => &mut self.limits.own_streams,
@@ -356,7 +366,10 @@ impl Peer {
                 }
             }
             Frame::PathChallenge(data) => self.challenges.push(data),
-            Frame::Close { is_application, code } => {
+            Frame::Close {
+                is_application,
+                code,
+            } => {
                 self.state = State::Closed(match is_application {
                     true => Close::Application(code),
                     false => Close::Transport(code),
@@ -424,7 +437,10 @@ impl Peer {
 
     fn opened(&mut self) {
         self.state = State::Open;
-        let parameters = self.tls.as_ref().and_then(|tls| tls.quic_transport_parameters());
+        let parameters = self
+            .tls
+            .as_ref()
+            .and_then(|tls| tls.quic_transport_parameters());
         for (id, value) in numbers_in(parameters.unwrap_or_default()) {
             match id {
                 4 => self.limits.bytes = value,
@@ -443,6 +459,11 @@ impl Peer {
         let overhead = packet::initial_overhead(&self.server_id, &self.own_id, &self.token);
         frames.resize(frames.len().max(INITIAL_BYTES - overhead), 0);
         self.send(Space::Initial, &frames, batch)
+    }
+
+    /// What its first packets say that its identifier is, and TLS repeats.
+    pub(crate) fn own_id(&self) -> [u8; 8] {
+        self.own_id
     }
 
     /// The first message of TLS.
@@ -489,7 +510,9 @@ fn numbers_in(mut all: &[u8]) -> Vec<(u64, u64)> {
     let mut numbers = Vec::new();
     while let Some(id) = take_varint(&mut all)
         && let Some(len) = take_varint(&mut all)
-        && let Some(mut value) = usize::try_from(len).ok().and_then(|len| super::take(&mut all, len))
+        && let Some(mut value) = usize::try_from(len)
+            .ok()
+            .and_then(|len| super::take(&mut all, len))
     {
         numbers.extend(take_varint(&mut value).map(|value| (id, value)));
     }

@@ -65,7 +65,9 @@ impl Udp {
             segment_size: (len < bytes.len()).then_some(len),
             src_ip: None,
         };
-        let sent = self.state.try_send(UdpSockRef::from(&self.socket), &message);
+        let sent = self
+            .state
+            .try_send(UdpSockRef::from(&self.socket), &message);
         !matches!(sent, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
@@ -119,7 +121,11 @@ impl Silent {
     /// Receives what one call brings: datagrams and bytes. None when there is nothing.
     pub(crate) fn receive(&mut self) -> Option<(u64, u64)> {
         let mut metas = vec![RecvMeta::default(); self.buffers.len()];
-        let mut slices: Vec<_> = self.buffers.iter_mut().map(|it| IoSliceMut::new(it)).collect();
+        let mut slices: Vec<_> = self
+            .buffers
+            .iter_mut()
+            .map(|it| IoSliceMut::new(it))
+            .collect();
         let socket = UdpSockRef::from(&self.socket);
         let count = self.state.recv(socket, &mut slices, &mut metas).ok()?;
         let metas = metas[..count].iter();
@@ -145,10 +151,7 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// Adds a datagram; none if it cannot be made.
-    pub(crate) fn datagram(
-        &mut self,
-        make: impl FnOnce(&mut Vec<u8>) -> Option<()>,
-    ) -> Option<()> {
+    pub(crate) fn datagram(&mut self, make: impl FnOnce(&mut Vec<u8>) -> Option<()>) -> Option<()> {
         let start = self.bytes.len();
         if make(&mut self.bytes).is_none() {
             self.bytes.truncate(start);

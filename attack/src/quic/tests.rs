@@ -4,7 +4,16 @@ use super::*;
 
 #[test]
 fn numbers_of_every_length_come_back() {
-    for value in [0, 63, 64, 16_383, 16_384, (1 << 30) - 1, 1 << 30, (1 << 62) - 1] {
+    for value in [
+        0,
+        63,
+        64,
+        16_383,
+        16_384,
+        (1 << 30) - 1,
+        1 << 30,
+        (1 << 62) - 1,
+    ] {
         let mut bytes = Vec::new();
         varint(&mut bytes, value);
         let mut rest = &bytes[..];
@@ -31,11 +40,23 @@ fn a_first_packet_can_be_opened_by_whoever_knows_its_identifier() {
     };
     let mut bytes = Vec::new();
     packet::seal(&mut bytes, &header, &keys.local, &[1; 50]).unwrap();
-    assert_eq!(bytes.len(), packet::initial_overhead(&id, b"from", b"token") + 50);
-    let Outline::Sealed { space, from, number_at, end } = packet::outline(&bytes, 8) else {
+    assert_eq!(
+        bytes.len(),
+        packet::initial_overhead(&id, b"from", b"token") + 50
+    );
+    let Outline::Sealed {
+        space,
+        from,
+        number_at,
+        end,
+    } = packet::outline(&bytes, 8)
+    else {
         panic!("{bytes:?}");
     };
-    assert_eq!((space, &from[..], end), (Space::Initial, &b"from"[..], bytes.len()));
+    assert_eq!(
+        (space, &from[..], end),
+        (Space::Initial, &b"from"[..], bytes.len())
+    );
     let mut damaged = bytes.clone();
     *damaged.last_mut().unwrap() ^= 1;
     let opened = |packet: &mut [u8]| {
@@ -56,7 +77,10 @@ fn acknowledgments_name_what_came_and_nothing_else() {
     assert_eq!(bytes, [2, 12, 0, 2, 3, 2, 0, 0, 3]);
     let mut rest = &bytes[..];
     let ack = frame::next(&mut rest);
-    assert_eq!((ack, rest.len()), (Some(Frame::Other { needs_ack: false }), 0));
+    assert_eq!(
+        (ack, rest.len()),
+        (Some(Frame::Other { needs_ack: false }), 0)
+    );
 }
 
 #[test]
@@ -76,12 +100,27 @@ fn frames_of_a_server_are_read() {
     assert_eq!(
         all,
         [
-            Frame::Stream { stream: 4, ends: true },
-            Frame::Crypto { offset: 7, content: b"hello" },
-            Frame::NewConnectionId { sequence: 9, id: b"identity" },
+            Frame::Stream {
+                stream: 4,
+                ends: true
+            },
+            Frame::Crypto {
+                offset: 7,
+                content: b"hello"
+            },
+            Frame::NewConnectionId {
+                sequence: 9,
+                id: b"identity"
+            },
             Frame::PathChallenge(*b"whoareyo"),
-            Frame::MaxStreams { is_bidirectional: true, max: 200 },
-            Frame::Close { is_application: true, code: 0x107 },
+            Frame::MaxStreams {
+                is_bidirectional: true,
+                max: 200
+            },
+            Frame::Close {
+                is_application: true,
+                code: 0x107
+            },
         ]
     );
     assert!(rest.is_empty());

@@ -12,7 +12,7 @@ use crate::{Error, Loopback, Protocol, Result, Spread};
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// Of the counting client over HTTP/3.
-const REQUESTS_PER_CONNECTION: u32 = 1000;
+const REQUESTS_PER_CONNECTION: u32 = 5000;
 
 /// Who asks honestly.
 #[derive(Clone, Debug)]

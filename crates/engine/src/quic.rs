@@ -24,6 +24,7 @@ mod endpoint;
 pub(crate) mod forward;
 pub(crate) mod id;
 pub(crate) mod keys;
+mod later;
 #[cfg(feature = "qlog")]
 mod log;
 mod receive;
@@ -32,6 +33,7 @@ pub(crate) mod socket;
 mod timers;
 mod transmit;
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,6 +53,7 @@ use connection::{Connection, Phase};
 use endpoint::Servers;
 use forward::Forwarding;
 use id::Seat;
+use later::{Full, Newcomers};
 use session::{Outcome, Session};
 use socket::{Batch, Port, Udp};
 use timers::Timers;
@@ -128,6 +131,12 @@ pub(crate) struct Quic {
     places: Vec<Place>,
     /// Connections that something has happened to.
     listed: Vec<u32>,
+    /// Those of them that have to wait.
+    later: VecDeque<u32>,
+    newcomers: Newcomers,
+    full: Full,
+    /// Connections in the order in which they came, some of which are still in their handshakes.
+    half_open: VecDeque<(u32, u32)>,
     /// Emptied in every turn; kept for its memory.
     driven: Vec<u32>,
     /// Connections with work that waits for the next tick.
@@ -192,6 +201,10 @@ impl Quic {
             forwarding,
             places: Vec::new(),
             listed: Vec::new(),
+            later: VecDeque::new(),
+            newcomers: Newcomers::new(secret.id_key()[0]),
+            full: Full::default(),
+            half_open: VecDeque::new(),
             driven: Vec::new(),
             next_tick: Vec::new(),
             timers: Timers::default(),
@@ -282,6 +295,8 @@ impl Quic {
     /// Whether there is something to do now.
     pub(crate) fn has_work(&self) -> bool {
         !self.listed.is_empty()
+            || !self.later.is_empty()
+            || !self.newcomers.is_empty()
             || self.has_forwarded
             || self.ports.iter().flatten().any(|port| port.is_readable)
     }
@@ -317,6 +332,7 @@ impl Quic {
             self.timer_passed(deadline, index);
         }
         self.drive_listed(desk, admission);
+        self.drive_later(desk, admission);
     }
 
     fn put(&mut self, connection: Box<Connection>) {
@@ -334,7 +350,10 @@ impl Quic {
         if let Some(connection) = self.connection(index)
             && !std::mem::replace(&mut connection.is_listed, true)
         {
-            self.listed.push(index);
+            match connection.is_proven() {
+                true => self.listed.push(index),
+                false => self.later.push_back(index),
+            }
         }
     }
 
@@ -361,6 +380,10 @@ impl Quic {
             return;
         }
         connection.filed = None;
+        if !connection.inbox.is_empty() {
+            // What came may be what the timer is about.
+            return self.list(index);
+        }
         if connection
             .transport
             .poll_timeout()
@@ -391,11 +414,10 @@ impl Quic {
 
     fn drive_listed<S: Service>(&mut self, desk: &mut Desk<'_, S>, admission: &Admission) {
         let mut listed = std::mem::replace(&mut self.listed, std::mem::take(&mut self.driven));
-        for index in listed.drain(..) {
-            if let Some(mut connection) = self.take_out(index) {
-                connection.is_listed = false;
-                let outcome = self.guarded(desk, &mut connection, |session| session.drive());
-                self.settle(desk, admission, connection, outcome);
+        if !listed.is_empty() {
+            let mut now = Instant::now();
+            for index in listed.drain(..) {
+                now = self.drive_one(desk, admission, index, now);
             }
         }
         self.driven = listed;

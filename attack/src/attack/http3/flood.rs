@@ -109,6 +109,7 @@ pub(super) enum Next {
 pub(super) struct Hand<'a> {
     pub(super) path: &'a str,
     pub(super) hello: &'a [u8],
+    pub(super) hello_id: &'a [u8],
     pub(super) random: &'a mut Random,
     pub(super) batch: &'a mut Batch,
     pub(super) age: Duration,
@@ -351,8 +352,7 @@ impl Flood {
             let (mut packed, limits) = (Vec::new(), peer.limits);
             while packed.len() + bytes.len() + 24 < PAYLOAD_BYTES
                 && (*exceeds
-                    || progress.requests < limits.requests
-                        && progress.bytes + len <= limits.bytes)
+                    || progress.requests < limits.requests && progress.bytes + len <= limits.bytes)
             {
                 let id = 4 * progress.requests;
                 stream(&mut packed, id, 0, bytes, *ends);
@@ -399,12 +399,12 @@ fn initial(hand: &mut Hand<'_>, id: &[u8; 8], token: &[u8], number: u64, holes_f
             frame::crypto(&mut frames, holes_from + 2 * hole, b"x");
         }
     }
-    let overhead = packet::initial_overhead(id, id, token);
+    let overhead = packet::initial_overhead(id, hand.hello_id, token);
     frames.resize(INITIAL_BYTES.saturating_sub(overhead), 0);
     let header = Header {
         space: Space::Initial,
         to: id,
-        from: id,
+        from: hand.hello_id,
         token,
         number,
         phase: false,
@@ -443,7 +443,12 @@ fn large_request(
 }
 
 /// Streams with a type that nobody knows.
-fn own_streams(peer: &mut Peer, progress: &mut Progress, hand: &mut Hand<'_>, resets: bool) -> Next {
+fn own_streams(
+    peer: &mut Peer,
+    progress: &mut Progress,
+    hand: &mut Hand<'_>,
+    resets: bool,
+) -> Next {
     const UNKNOWN: &[u8] = b"\x40\x40hello";
     while hand.batch.len() < BURST {
         if progress.own_streams >= peer.limits.own_streams {

@@ -166,7 +166,11 @@ fn frames(frame: Repeated, alone: bool) -> Flood {
 /// What every connection of an attack does, one variant after the other.
 pub(super) fn scripts(kind: Kind) -> Vec<Script> {
     let floods = match kind {
-        Kind::QpackBomb | Kind::QpackBlocked | Kind::H3Flood | Kind::H3Reset | Kind::H3Control
+        Kind::QpackBomb
+        | Kind::QpackBlocked
+        | Kind::H3Flood
+        | Kind::H3Reset
+        | Kind::H3Control
         | Kind::H3Slow => of_http(kind),
         _ => of_quic(kind),
     };
@@ -241,7 +245,10 @@ fn of_http(kind: Kind) -> Vec<(&'static str, Flood)> {
         Kind::H3Flood => vec![
             ("whole", requests(whole(), true)),
             ("exceeding", exceeding(whole())),
-            ("reset", cancelled(whole()[..4].to_vec(), false, true, false)),
+            (
+                "reset",
+                cancelled(whole()[..4].to_vec(), false, true, false),
+            ),
             ("unknown", Flood::OwnStreams { resets: false }),
             ("unknown-reset", Flood::OwnStreams { resets: true }),
         ],
@@ -303,8 +310,14 @@ fn of_http(kind: Kind) -> Vec<(&'static str, Flood)> {
             ("priorities", control(frame_of(PRIORITY_UPDATE, b"\x00u=1"))),
             ("reserved", control(frame_of(RESERVED, b"grease"))),
             ("push-ids", control(frame_of(MAX_PUSH_ID, b"\x01"))),
-            ("reserved-on-requests", requests(frame_of(RESERVED, b"").repeat(200), true)),
-            ("empty-data", requests([whole(), frame_of(DATA, b"").repeat(200)].concat(), true)),
+            (
+                "reserved-on-requests",
+                requests(frame_of(RESERVED, b"").repeat(200), true),
+            ),
+            (
+                "empty-data",
+                requests([whole(), frame_of(DATA, b"").repeat(200)].concat(), true),
+            ),
         ],
     }
 }

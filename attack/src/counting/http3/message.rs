@@ -12,7 +12,11 @@ pub(super) const CONTROL: &[u8] = b"\x00\x04\x00";
 /// The frames of a request.
 pub(super) fn request(plan: &Plan, number: u64) -> Vec<u8> {
     let digits = format!("{number:012}");
-    let root = if plan.path.is_empty() { "/" } else { &plan.path };
+    let root = if plan.path.is_empty() {
+        "/"
+    } else {
+        &plan.path
+    };
     let target = match plan.place {
         Place::Target => format!("{}/n/{digits}", plan.path),
         Place::Field | Place::Content => root.to_owned(),
@@ -95,7 +99,9 @@ const FROM_63: [u16; 9] = [100, 204, 206, 302, 400, 403, 421, 425, 500];
 fn status_of(section: &[u8]) -> Option<u16> {
     let line = section.get(2..)?;
     match *line {
-        [first @ 0xc0..=0xfe, ..] => FROM_24.get(usize::from(first & 0x3f).checked_sub(24)?).copied(),
+        [first @ 0xc0..=0xfe, ..] => FROM_24
+            .get(usize::from(first & 0x3f).checked_sub(24)?)
+            .copied(),
         [0xff, more, ..] => FROM_63.get(usize::from(more)).copied(),
         [0x5f, _, 3, a, b, c, ..] => {
             let digits = [a, b, c].map(|digit| u16::from(digit.wrapping_sub(b'0')));

@@ -1,10 +1,11 @@
 //! What the worker keeps for a QUIC connection.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use quinn_proto::ConnectionHandle;
+use quinn_proto::{ConnectionEvent, ConnectionHandle};
 
 use super::session::Http3;
 use crate::connection::{Clock, Wait};
@@ -42,6 +43,13 @@ pub(crate) struct Connection {
     /// Bytes that may still go to an address that nobody has proved to be there: three for each that came
     /// (RFC 9000 §8.1). None once that is proved.
     pub(super) credit: Option<usize>,
+    /// Datagrams that came and that the transport has not seen.
+    pub(super) inbox: VecDeque<ConnectionEvent>,
+    /// What it has brought since its balance was made up, in nanoseconds of work, and that balance: see
+    /// [`later`](super::later).
+    pub(super) earned: u64,
+    pub(super) balance: i64,
+    pub(super) has_earned: bool,
     pub(super) requests: u32,
     /// It does not count as one of the worker's any more.
     pub(super) is_released: bool,
@@ -88,6 +96,10 @@ impl Connection {
             is_listed: false,
             is_waiting: false,
             credit: None,
+            inbox: VecDeque::new(),
+            earned: 0,
+            balance: 0,
+            has_earned: false,
             requests: 0,
             is_released: false,
         }

@@ -258,6 +258,12 @@ impl<'s, 'd, S: Service> Session<'s, 'd, S> {
         }
     }
 
+    /// The same, after what came, or a part of it.
+    pub(super) fn take_in_and_drive(&mut self) -> Outcome {
+        self.connection.take_in();
+        self.drive()
+    }
+
     /// Does what can be done now.
     pub(super) fn drive(&mut self) -> Outcome {
         self.take_events();
@@ -452,6 +458,12 @@ impl<'s, 'd, S: Service> Session<'s, 'd, S> {
     /// Ends the connection at the end of a drain.
     pub(super) fn cut(&mut self) -> Outcome {
         self.close(ErrorCode::NO_ERROR);
+        Outcome::Forget
+    }
+
+    /// Ends a connection without a word.
+    pub(super) fn forget(&mut self) -> Outcome {
+        self.over();
         Outcome::Forget
     }
 

@@ -76,7 +76,10 @@ impl Quic {
         }
         // There is more: in the next turn.
         connection.is_listed = true;
-        self.listed.push(index);
+        match connection.is_proven() {
+            true => self.listed.push(index),
+            false => self.later.push_back(index),
+        }
     }
 
     /// A socket takes datagrams again.

@@ -9,7 +9,7 @@ fn plan(place: Place) -> Plan {
 #[test]
 fn requests_carry_their_number() {
     let target = request(&plan(Place::Target), 42);
-    let expected = b"\x01\x21\0\0\xd1\xd7\x50\x09localhost\x51\x0f/n/000000000042";
+    let expected = b"\x01\x20\0\0\xd1\xd7\x50\x09localhost\x51\x0f/n/000000000042";
     assert_eq!(target, expected);
     let field = request(&plan(Place::Field), 42);
     assert!(field.ends_with(b"\x51\x01/\x26number\x0c000000000042"));
@@ -35,12 +35,21 @@ fn responses_are_read() {
     let after_interim = b"\x01\x04\0\0\xff\0\x01\x03\0\0\xdb";
     assert_eq!(read(after_interim), Some((404, Vec::new())));
     assert_eq!(read(b"\x01\x04\0\0\xff\x08"), Some((500, Vec::new())));
-    assert_eq!(read(b"\x01\x08\0\0\x5f\x09\x03431"), Some((431, Vec::new())));
+    assert_eq!(
+        read(b"\x01\x08\0\0\x5f\x09\x03431"),
+        Some((431, Vec::new()))
+    );
 }
 
 #[test]
 fn what_is_no_response_is_none() {
-    for bytes in [&b""[..], b"\x01", b"\x01\x05\0\0\xd9", b"\x00\x01x", b"\x01\x02\0\0"] {
+    for bytes in [
+        &b""[..],
+        b"\x01",
+        b"\x01\x05\0\0\xd9",
+        b"\x00\x01x",
+        b"\x01\x02\0\0",
+    ] {
         assert_eq!(read(bytes), None, "{bytes:?}");
     }
 }
