@@ -131,10 +131,13 @@ pub(crate) struct Quic {
     places: Vec<Place>,
     /// Connections that something has happened to.
     listed: Vec<u32>,
-    /// Those of them that have to wait.
+    /// Those of them that have to wait: in their handshakes, and in debt.
+    fresh: VecDeque<u32>,
     later: VecDeque<u32>,
     newcomers: Newcomers,
     full: Full,
+    /// What those that wait took of later turns.
+    overdrawn: Duration,
     /// Connections in the order in which they came, some of which are still in their handshakes.
     half_open: VecDeque<(u32, u32)>,
     /// Emptied in every turn; kept for its memory.
@@ -201,9 +204,11 @@ impl Quic {
             forwarding,
             places: Vec::new(),
             listed: Vec::new(),
+            fresh: VecDeque::new(),
             later: VecDeque::new(),
             newcomers: Newcomers::new(secret.id_key()[0]),
             full: Full::default(),
+            overdrawn: Duration::ZERO,
             half_open: VecDeque::new(),
             driven: Vec::new(),
             next_tick: Vec::new(),
@@ -295,6 +300,7 @@ impl Quic {
     /// Whether there is something to do now.
     pub(crate) fn has_work(&self) -> bool {
         !self.listed.is_empty()
+            || !self.fresh.is_empty()
             || !self.later.is_empty()
             || !self.newcomers.is_empty()
             || self.has_forwarded
@@ -350,9 +356,10 @@ impl Quic {
         if let Some(connection) = self.connection(index)
             && !std::mem::replace(&mut connection.is_listed, true)
         {
-            match connection.is_proven() {
-                true => self.listed.push(index),
-                false => self.later.push_back(index),
+            match (connection.is_proven(), connection.phase) {
+                (true, _) => self.listed.push(index),
+                (false, Phase::Handshake) => self.fresh.push_back(index),
+                (false, _) => self.later.push_back(index),
             }
         }
     }

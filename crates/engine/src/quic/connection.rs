@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use quinn_proto::{ConnectionEvent, ConnectionHandle};
 
+use super::later::BALANCE_FIRST;
 use super::session::Http3;
 use crate::connection::{Clock, Wait};
 use crate::deadline::Tick;
@@ -49,7 +50,6 @@ pub(crate) struct Connection {
     /// [`later`](super::later).
     pub(super) earned: u64,
     pub(super) balance: i64,
-    pub(super) has_earned: bool,
     pub(super) requests: u32,
     /// It does not count as one of the worker's any more.
     pub(super) is_released: bool,
@@ -98,8 +98,7 @@ impl Connection {
             credit: None,
             inbox: VecDeque::new(),
             earned: 0,
-            balance: 0,
-            has_earned: false,
+            balance: BALANCE_FIRST,
             requests: 0,
             is_released: false,
         }

@@ -4,17 +4,18 @@
 //!   sockets ──> too short for a packet ──> nothing
 //!         ├──> packets without an identifier of ours ──> newcomers, in a queue for each network
 //!         └──> the endpoint ──> the inbox of a connection
-//!                                 ├── proven: driven at once, in the order in which it was listed
-//!                                 └── others: by turns with the newcomers, a little of each
+//!                                 ├── not in debt: driven at once, in the order in which it was listed
+//!                                 ├── in its handshake ─┐ by turns with the newcomers,
+//!                                 └── in debt ──────────┘ a little of each
 //! ```
 //!
 //! Sockets are emptied before anything that came is looked at: what the kernel has to throw away it takes from
 //! anybody. What is thrown away here is the sender's own.
 //!
 //! A connection has a *balance*: what it has brought, for each response that left and each byte of content that
-//! was used, less the time that it has taken. It is *proven* while it has brought something and is not in debt.
-//! Attackers who never get that far, or connect anew whenever they are cut, share a third of the worker's time
-//! while there is other work, and have all of it while there is none.
+//! was used, less the time that it has taken, and a little to begin with. Attackers are in debt soon, and when they
+//! connect anew they wait as newcomers: together they have a third of the worker's time while there is other work,
+//! and all of it while there is none.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -42,19 +43,29 @@ const QUEUED_MAX: usize = 32;
 const CROWD: usize = 32;
 
 /// What may be in an inbox: of a connection that is proven, all that comes in a turn.
-const INBOX_MAX: usize = 4096;
+const INBOX_MAX: usize = 512;
 const INBOX_UNPROVEN_MAX: usize = 64;
-/// Datagrams of a connection that is not proven, before others have their turn.
-const TAKEN_UNPROVEN: usize = 16;
+/// Datagrams of a connection before it is accounted, and others have their turn.
+const TAKEN: usize = 64;
+const TAKEN_UNPROVEN: usize = 8;
 
-/// What others have at least in a turn.
+/// What they have at least in a turn, unless more waits in a socket: among that may be what goes before.
 const LATER_MIN: Duration = Duration::from_micros(100);
+/// And at most: a part of what the rest of the turn took.
+const LATER_PART: u32 = 2;
+const LATER_PART_OF_BACKLOG: u32 = 4;
+/// Of a turn that took longer the worker was not on its CPU for a while.
+const REST_MAX: Duration = Duration::from_millis(2);
 
 /// What a response that left is worth: more than twice what one costs at worst, when each has a turn and datagrams
 /// of its own.
 pub(super) const RESPONSE_WORTH: u64 = 50_000;
 /// What a byte of content is worth, either way: a few times what it costs.
 pub(super) const BYTE_WORTH: u64 = 4;
+/// What a connection begins with: its first requests need not wait.
+pub(super) const BALANCE_FIRST: i64 = 200_000;
+/// What a step can have taken. More, and the worker was not on its CPU for a while, which may happen to anybody.
+const STEP_MAX: Duration = Duration::from_micros(300);
 /// A balance is not kept above: who was good for a long time is not allowed a long flood.
 const BALANCE_MAX: i64 = 20_000_000;
 /// And not below: it takes 400 responses to get out of debt.
@@ -142,9 +153,9 @@ impl Newcomers {
 }
 
 impl Connection {
-    /// It has brought something, and is not in debt.
+    /// Its handshake is over, and it is not in debt.
     pub(super) fn is_proven(&self) -> bool {
-        self.has_earned && self.balance >= 0
+        self.phase == Phase::Open && self.balance >= 0
     }
 
     /// Nothing more is taken of it now.
@@ -168,9 +179,10 @@ impl Connection {
     /// Gives the transport what came, or a part of that. True if there is more.
     pub(super) fn take_in(&mut self) -> bool {
         let count = match self.is_proven() {
-            true => self.inbox.len(),
-            false => self.inbox.len().min(TAKEN_UNPROVEN),
+            true => TAKEN,
+            false => TAKEN_UNPROVEN,
         };
+        let count = count.min(self.inbox.len());
         for event in self.inbox.drain(..count) {
             self.transport.handle_event(event);
         }
@@ -183,9 +195,8 @@ impl Connection {
     /// Settles what it has brought with what it took. Handshakes are on the house: they have their part anyway.
     fn account(&mut self, took: Duration) {
         let earned = std::mem::take(&mut self.earned);
-        self.has_earned |= earned > 0;
         if self.phase == Phase::Open {
-            let took = i64::try_from(took.as_nanos()).unwrap_or(i64::MAX);
+            let took = took.min(STEP_MAX).as_nanos() as i64;
             let earned = i64::try_from(earned).unwrap_or(i64::MAX);
             let balance = self.balance.saturating_add(earned).saturating_sub(took);
             self.balance = balance.clamp(DEBT_MAX, BALANCE_MAX);
@@ -217,6 +228,16 @@ impl Quic {
             self.full.0.remove(id);
         }
         is_full
+    }
+
+    /// So many bytes of datagrams of one length are for the same connection as the one before them.
+    pub(super) fn bytes_for_same(before: &[u8], after: &[u8], stride: usize) -> usize {
+        let Some(id) = id::settled_destination(before) else {
+            return 0;
+        };
+        let datagrams = after.chunks(stride);
+        let same = datagrams.take_while(|it| id::settled_destination(it) == Some(id));
+        same.map(<[u8]>::len).sum()
     }
 
     /// A connection has no room for a datagram.
@@ -254,39 +275,50 @@ impl Quic {
         now
     }
 
-    /// Newcomers and connections that are not proven, for half as long as the rest of the turn took.
+    /// Newcomers and connections that are not proven, for a part of the time that the rest of the turn took. What they
+    /// take beyond that, because a step is long, is taken off the next turns.
     pub(super) fn drive_later<S: Service>(
         &mut self,
         desk: &mut Desk<'_, S>,
         admission: &Admission,
     ) {
-        if self.newcomers.is_empty() && self.later.is_empty() {
+        if self.newcomers.is_empty() && self.fresh.is_empty() && self.later.is_empty() {
             return;
         }
         let mut now = Instant::now();
-        let rest = now.saturating_duration_since(self.now);
-        let until = now + (rest / 2).max(LATER_MIN);
+        let rest = now.saturating_duration_since(self.now).min(REST_MAX);
+        let share = match self.ports.iter().flatten().any(|port| port.is_readable) {
+            true => rest / LATER_PART_OF_BACKLOG,
+            false => (rest / LATER_PART).max(LATER_MIN),
+        };
+        if self.overdrawn >= share {
+            self.overdrawn -= share;
+            return;
+        }
+        let until = now + (share - self.overdrawn);
+        self.overdrawn = Duration::ZERO;
         while now < until {
             let letter = self.newcomers.pop();
-            let index = self.later.pop_front();
-            if let Some(letter) = &letter
+            let connections = [self.fresh.pop_front(), self.later.pop_front()];
+            if letter.is_none() && connections == [None, None] {
+                return;
+            }
+            if let Some(letter) = letter
                 && self.ports.get(letter.place).is_some_and(Option::is_some)
             {
                 let Letter {
                     place,
                     arrival,
                     datagram,
-                } = letter;
+                } = &letter;
                 self.handle(desk, admission, *place, arrival, datagram);
                 now = Instant::now();
             }
-            if let Some(index) = index {
+            for index in connections.into_iter().flatten() {
                 now = self.drive_one(desk, admission, index, now);
             }
-            if letter.is_none() && index.is_none() {
-                return;
-            }
         }
+        self.overdrawn = now.saturating_duration_since(until);
     }
 
     /// Gives the place of the handshake that has been under way longest to a newcomer, if that has had some time. False

@@ -12,8 +12,8 @@ use crate::counters::Counter;
 use crate::desk::Desk;
 use crate::service::Service;
 
-/// Calls to receive for each socket in a turn: 64 batches would be a thousand messages.
-const RECEIVES_PER_TURN: usize = 8;
+/// Calls to receive for each socket in a turn: 64 would be a thousand messages.
+const RECEIVES_PER_TURN: usize = 4;
 
 /// Packets of nobody, one after the other from one sender: one may be answered with a reset.
 const STRANGE_MAX: usize = 2;
@@ -24,6 +24,15 @@ const FORWARDED_PER_TURN: usize = 256;
 /// Datagrams are copied into blocks of this size. What a stream keeps of one keeps all of its block, so it is
 /// not larger than what a few datagrams need.
 const BLOCK_BYTES: usize = 16 * 1024;
+
+/// What became of a datagram.
+enum Sorted {
+    Taken,
+    /// It is nobody's.
+    Strange,
+    /// Its connection has no room for it.
+    Full,
+}
 
 impl Quic {
     pub(super) fn receive<S: Service>(&mut self, desk: &mut Desk<'_, S>, admission: &Admission) {
@@ -107,8 +116,14 @@ impl Quic {
             let Some(worker) = self.other_worker(datagram) else {
                 rest = after;
                 match self.sort(desk, admission, place, arrival, datagram) {
-                    true => strange = 0,
-                    false => strange += 1,
+                    Sorted::Taken => strange = 0,
+                    Sorted::Strange => strange += 1,
+                    Sorted::Full => {
+                        let len = Quic::bytes_for_same(datagram, rest, stride);
+                        let counters = &desk.cx.counters;
+                        counters.add(Counter::QuicDatagramsDropped, len.div_ceil(stride) as u64);
+                        rest = &rest[len..];
+                    }
                 }
                 if strange == STRANGE_MAX {
                     // What else its sender has sent with these is nobody's either.
@@ -164,7 +179,7 @@ impl Quic {
         }
     }
 
-    /// Lets newcomers wait, and hands all others to the endpoint. False if it is nobody's packet.
+    /// Lets newcomers wait, and hands all others to the endpoint.
     fn sort<S: Service>(
         &mut self,
         desk: &mut Desk<'_, S>,
@@ -172,20 +187,24 @@ impl Quic {
         place: usize,
         arrival: &Arrival,
         datagram: &[u8],
-    ) -> bool {
-        let is_kept = if datagram.len() < DATAGRAM_BYTES_MIN {
-            false
+    ) -> Sorted {
+        let sorted = if datagram.len() < DATAGRAM_BYTES_MIN {
+            Sorted::Strange
         } else if is_of_newcomer(datagram) {
-            self.newcomers.push(place, arrival, datagram)
+            if self.newcomers.push(place, arrival, datagram) {
+                return Sorted::Taken;
+            }
+            Sorted::Taken
         } else if self.is_for_full(datagram) {
-            false
+            Sorted::Full
         } else {
-            return self.handle(desk, admission, place, arrival, datagram);
+            return match self.handle(desk, admission, place, arrival, datagram) {
+                true => Sorted::Taken,
+                false => Sorted::Strange,
+            };
         };
-        if !is_kept {
-            desk.cx.counters.count(Counter::QuicDatagramsDropped);
-        }
-        true
+        desk.cx.counters.count(Counter::QuicDatagramsDropped);
+        sorted
     }
 
     /// Hands a datagram to the endpoint. False if it is nobody's packet.

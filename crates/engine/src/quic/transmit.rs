@@ -1,6 +1,6 @@
 //! Datagrams out, as far as sockets take them.
 
-use super::connection::Connection;
+use super::connection::{Connection, Phase};
 use super::{Quic, Unsent};
 use crate::counters::Counter;
 use crate::desk::Desk;
@@ -76,9 +76,10 @@ impl Quic {
         }
         // There is more: in the next turn.
         connection.is_listed = true;
-        match connection.is_proven() {
-            true => self.listed.push(index),
-            false => self.later.push_back(index),
+        match (connection.is_proven(), connection.phase) {
+            (true, _) => self.listed.push(index),
+            (false, Phase::Handshake) => self.fresh.push_back(index),
+            (false, _) => self.later.push_back(index),
         }
     }
 
