@@ -5,6 +5,7 @@
 //! that ends is replaced at once, so that the attack goes on at its full width whatever the server
 //! does.
 
+mod http3;
 mod kind;
 mod player;
 mod script;
@@ -22,7 +23,7 @@ pub use tally::{Report, Tally};
 
 use crate::error::within;
 use crate::loopback::Sources;
-use crate::{Error, Loopback, Result, descriptors};
+use crate::{Error, Loopback, Protocol, Result, descriptors};
 
 /// Threads of one attack.
 const THREADS_MAX: u64 = 64;
@@ -48,6 +49,9 @@ pub struct Plan {
     pub sources: u16,
     /// Between two bytes, or two reads, of attacks that are slow.
     pub period: Duration,
+    /// Over QUIC: whom it attacks is a sink, which never answers. Handshakes are taken for complete, and everything
+    /// for allowed.
+    pub blind: bool,
 }
 
 impl Plan {
@@ -62,6 +66,7 @@ impl Plan {
             threads: 1,
             sources: 1,
             period: Duration::from_secs(1),
+            blind: false,
         }
     }
 
@@ -99,7 +104,10 @@ pub fn start(plan: &Plan) -> Result<Running> {
     plan.check()?;
     let sources = Sources::new(plan.sources, plan.address)?;
     // Some are millions of bytes: made once, and before the time begins.
-    let scripts: Arc<[_]> = scripts::scripts(plan.kind, plan.address, &plan.path).into();
+    let scripts: Arc<[_]> = match plan.kind.protocol() {
+        Protocol::Http3 => Arc::new([]),
+        _ => scripts::scripts(plan.kind, plan.address, &plan.path).into(),
+    };
     let stop = Arc::new(AtomicBool::new(false));
     let until = Instant::now() + plan.duration;
     let mut threads = Vec::with_capacity(plan.threads);
@@ -107,12 +115,27 @@ pub fn start(plan: &Plan) -> Result<Running> {
         let share =
             plan.connections / plan.threads + usize::from(number < plan.connections % plan.threads);
         let (plan, stop, scripts) = (plan.clone(), Arc::clone(&stop), Arc::clone(&scripts));
+        // So that threads do not walk through the sources in step.
+        let first_serial = (number * plan.connections) as u64;
         threads.push(std::thread::spawn(move || {
+            if plan.kind.protocol() == Protocol::Http3 {
+                let config = http3::Config {
+                    kind: plan.kind,
+                    address: plan.address,
+                    path: plan.path,
+                    sources,
+                    first_serial,
+                    connections: share,
+                    until,
+                    period: plan.period,
+                    blind: plan.blind,
+                };
+                return http3::run(&config, &stop);
+            }
             let config = swarm::Config {
                 address: plan.address,
                 sources,
-                // So that threads do not walk through the sources in step.
-                first_serial: (number * plan.connections) as u64,
+                first_serial,
                 connections: share,
                 until,
                 period: plan.period,

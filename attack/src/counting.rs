@@ -10,12 +10,13 @@
 //! written = answered + mismatched + other_status + lost_after_written + refused
 //! ```
 //!
-//! holds before the mark and after it. *Refused* is known to HTTP/2 only: the server has said that
+//! holds before the mark and after it. *Refused* is known to HTTP/2 and HTTP/3 only: the server has said that
 //! it did not and will not process the request (RFC 9113 §8.7: above the last stream of a GOAWAY,
 //! or REFUSED_STREAM), so that anybody may send it again, and nothing is lost.
 
 mod client;
 mod http2;
+mod http3;
 mod response;
 mod totals;
 
@@ -58,7 +59,7 @@ pub struct Plan {
     pub path: String,
     /// Where the number goes.
     pub place: Place,
-    /// The response must contain the number; in HTTP/2 its content must. Without it any response with status 200 is right,
+    /// The response must contain the number; in HTTP/2 and HTTP/3 its content must. Without it any response with status 200 is right,
     /// and only one too many is seen.
     pub echo: bool,
     /// Connections kept up.
@@ -163,7 +164,10 @@ pub fn start(plan: &Plan) -> Result<Running> {
     let control = Control::default();
     let until = Instant::now() + plan.duration;
     let (plan, told) = (plan.clone(), control.clone());
-    let thread = std::thread::spawn(move || client::run(&plan, sources, until, &told));
+    let thread = std::thread::spawn(move || match plan.protocol {
+        Protocol::Http3 => http3::run(&plan, sources, until, &told),
+        Protocol::Http1 | Protocol::Http2 => client::run(&plan, sources, until, &told),
+    });
     Ok(Running {
         control,
         thread: Some(thread),

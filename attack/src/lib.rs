@@ -7,7 +7,7 @@
 //! | [`counting`] | a client that knows of each request whether it was written, answered, mixed up or lost |
 //! | [`scenario`] | honest load beside an attack, on a server and on the sink, compared |
 //!
-//! They speak HTTP/1.1 and HTTP/2, both in cleartext. Nothing here uses the code under test.
+//! They speak HTTP/1.1 and HTTP/2, both in cleartext, and HTTP/3 with any certificate. Nothing here uses the code under test.
 //! Everything speaks to loopback addresses only, and ends by itself after the time it was given.
 
 #![forbid(unsafe_code)]
@@ -20,6 +20,7 @@ mod h2;
 mod json;
 mod loopback;
 mod protocol;
+mod quic;
 pub mod scenario;
 pub mod sink;
 mod spread;

@@ -61,7 +61,7 @@ impl Sources {
 
     /// None where the kernel chooses. 127.0.0.1 is not among them: it is left to honest clients,
     /// which so keep their ports and can be told apart.
-    fn nth(self, serial: u64) -> Option<Ipv4Addr> {
+    pub(crate) fn nth(self, serial: u64) -> Option<Ipv4Addr> {
         if self.0 == 1 {
             return None;
         }

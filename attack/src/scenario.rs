@@ -252,6 +252,7 @@ impl Scenario {
             duration: RAMP + self.duration + MARGIN,
             threads: self.threads,
             sources: self.sources,
+            blind: target != server.address(),
             ..Plan::new(kind, target)
         })?;
         pin(&self.load_cpus)?;

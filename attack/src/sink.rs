@@ -1,4 +1,4 @@
-//! A server that accepts, reads and throws away, and never answers.
+//! A server that accepts, reads and throws away, and never answers; over TCP, and UDP on the same port.
 //!
 //! It is what an attack is aimed at to see what the attack itself costs on a machine: less cannot
 //! be done with what it sends. Some attackers rest until they are answered, and those need a sink that keeps
@@ -16,6 +16,7 @@ use socket2::Socket;
 
 use crate::events::{Poller, Token};
 use crate::loopback::{Loopback, listen};
+use crate::quic::socket::Silent;
 use crate::{Error, Result, descriptors};
 
 /// Bounded by `net.core.somaxconn`.
@@ -27,6 +28,11 @@ const LISTENER: Token = Token {
 };
 /// What the kernel may hold unsent of a streaming sink's output for one connection, as of ours.
 const NOTSENT_LOWAT: u32 = 64 * 1024;
+/// And neither is what datagrams come to.
+const DATAGRAMS: Token = Token {
+    slot: u32::MAX - 1,
+    generation: 0,
+};
 /// Calls for one socket before others have their turn.
 const CALLS_PER_TURN: usize = 16;
 /// Between two looks at whether to stop.
@@ -52,6 +58,8 @@ pub struct Totals {
     pub accepted: u64,
     /// Those that clients have ended.
     pub ended: u64,
+    /// Datagrams of UDP.
+    pub datagrams: u64,
     /// Bytes that were thrown away.
     pub bytes: u64,
 }
@@ -77,10 +85,13 @@ impl Sink {
                 .map_err(|error| Error::system("bound what is not sent", error))?;
         }
         let address = address_of(&listener)?;
+        let udp = Silent::bind(address)
+            .map_err(|error| Error::system(format!("bind {} (UDP)", address.get()), error))?;
         let stop = Arc::new(AtomicBool::new(false));
         let until = Instant::now() + duration;
         let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || Drain::new(listener, manner)?.run(until, &stopped));
+        let thread =
+            std::thread::spawn(move || Drain::new(listener, udp, manner)?.run(until, &stopped));
         Ok(Sink {
             address,
             stop,
@@ -116,6 +127,7 @@ impl Drop for Sink {
 
 struct Drain {
     listener: Socket,
+    udp: Silent,
     poller: Poller,
     connections: Vec<Option<Connection>>,
     vacant: Vec<u32>,
@@ -142,11 +154,13 @@ struct Connection {
 }
 
 impl Drain {
-    fn new(listener: Socket, manner: Manner) -> Result<Drain> {
+    fn new(listener: Socket, udp: Silent, manner: Manner) -> Result<Drain> {
         let poller = Poller::new()?;
         poller.add_level(&listener, LISTENER)?;
+        poller.add_level(&udp, DATAGRAMS)?;
         Ok(Drain {
             listener,
+            udp,
             poller,
             connections: Vec::new(),
             vacant: Vec::new(),
@@ -178,6 +192,7 @@ impl Drain {
             for at in 0..self.poller.wait(patience)? {
                 match self.poller.get(at).0 {
                     LISTENER => self.accept()?,
+                    DATAGRAMS => self.take_datagrams(),
                     token => {
                         self.read(token.slot);
                         self.answer(token.slot);
@@ -186,6 +201,16 @@ impl Drain {
             }
         }
         Ok(self.totals)
+    }
+
+    fn take_datagrams(&mut self) {
+        for _ in 0..CALLS_PER_TURN {
+            let Some((datagrams, bytes)) = self.udp.receive() else {
+                return;
+            };
+            self.totals.datagrams += datagrams;
+            self.totals.bytes += bytes;
+        }
     }
 
     fn accept(&mut self) -> Result<()> {

@@ -109,6 +109,36 @@ kinds! {
     UnfinishedStreams = "unfinished-streams", Http2, 1000;
     /// h2: a byte a second from the preface on, and connections that never ask
     SlowPreface = "slow-preface", Http2, 5000;
+    /// h3: first packets from many ports, whose answers nobody takes
+    QuicAmplification = "quic-amplification", Http3, 2000;
+    /// h3: handshakes that never end, of clients that have proved their address
+    QuicHalfOpen = "quic-half-open", Http3, 5000;
+    /// h3: CRYPTO frames by the byte, with holes, or without end
+    QuicCrypto = "quic-crypto", Http3, 64;
+    /// h3: first packets with tokens that nobody gave
+    QuicTokens = "quic-tokens", Http3, 64;
+    /// h3: datagrams of nobody, forged ones, and STREAM frames of one byte, with holes or without
+    QuicTiny = "quic-tiny", Http3, 64;
+    /// h3: connection identifiers, given and retired
+    QuicIds = "quic-ids", Http3, 64;
+    /// h3: acknowledgments of what was not received
+    QuicAcks = "quic-acks", Http3, 64;
+    /// h3: another port every few packets
+    QuicMigration = "quic-migration", Http3, 64;
+    /// h3: PING, PATH_CHALLENGE and MAX_DATA
+    QuicFrames = "quic-frames", Http3, 64;
+    /// h3: requests and other streams, as many as are allowed and more
+    H3Flood = "h3-stream-flood", Http3, 64;
+    /// h3: requests, each reset or stopped at once (CVE-2023-44487)
+    H3Reset = "h3-rapid-reset", Http3, 64;
+    /// h3: field sections that are far larger than what is sent
+    QpackBomb = "qpack-bomb", Http3, 64;
+    /// h3: field sections that wait for what never comes
+    QpackBlocked = "qpack-blocked", Http3, 64;
+    /// h3: a byte a second of requests, and responses that are hardly read
+    H3Slow = "h3-slow", Http3, 1000;
+    /// h3: SETTINGS, PRIORITY_UPDATE, reserved and empty frames
+    H3Control = "h3-control-flood", Http3, 64;
 }
 
 impl ValueEnum for Kind {

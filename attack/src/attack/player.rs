@@ -190,6 +190,8 @@ impl Player<'_> {
         match self.script.protocol {
             Protocol::Http1 => self.take_http1(len),
             Protocol::Http2 => self.take_http2(len),
+            // Not over TCP.
+            Protocol::Http3 => {}
         }
     }
 

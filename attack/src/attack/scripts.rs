@@ -57,6 +57,8 @@ pub(super) fn scripts(kind: Kind, address: Loopback, path: &str) -> Vec<Script> 
         Kind::StreamFlood => http2::stream_flood(&wire),
         Kind::UnfinishedStreams => http2::unfinished_streams(&wire),
         Kind::SlowPreface => http2::slow_preface(&wire),
+        // Not over TCP.
+        _ => Vec::new(),
     }
 }
 

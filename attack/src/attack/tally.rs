@@ -1,9 +1,11 @@
 //! What an attack has seen of its server.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use super::Kind;
+use crate::quic::peer::Close;
 use crate::{Json, Spread, h2};
 
 /// Status codes are 100 to 599; the first place is for connections that saw none.
@@ -33,6 +35,11 @@ pub struct Tally {
     pub bytes_sent: u64,
     /// Bytes that were read.
     pub bytes_received: u64,
+    /// Datagrams that were made.
+    pub datagrams_sent: u64,
+    /// The most that a port has received for what it had sent, before the server could know that somebody is there;
+    /// in thousandths.
+    pub amplification_max: u64,
     /// How long connections lived that the server closed.
     pub lived: Spread,
     /// The age of the oldest connection at the end.
@@ -44,6 +51,7 @@ pub struct Tally {
     last_goaways: [u64; CODES],
     goaways: [u64; CODES],
     stream_resets: [u64; CODES],
+    closes: BTreeMap<Close, u64>,
 }
 
 /// What the server said last on a connection.
@@ -53,6 +61,15 @@ pub(super) enum LastWord {
     Status(u16),
     /// GOAWAY with this error code.
     Goaway(u32),
+    /// How it ended a connection of QUIC.
+    Close(Close),
+}
+
+impl LastWord {
+    /// A stateless reset.
+    pub(super) fn is_reset(self) -> bool {
+        self == LastWord::Close(Close::Reset)
+    }
 }
 
 impl Default for Tally {
@@ -67,6 +84,8 @@ impl Default for Tally {
             connect_failed: 0,
             bytes_sent: 0,
             bytes_received: 0,
+            datagrams_sent: 0,
+            amplification_max: 0,
             lived: Spread::default(),
             oldest_at_end: Duration::ZERO,
             told_after: Spread::default(),
@@ -75,6 +94,7 @@ impl Default for Tally {
             last_goaways: [0; CODES],
             goaways: [0; CODES],
             stream_resets: [0; CODES],
+            closes: BTreeMap::new(),
         }
     }
 }
@@ -115,7 +135,16 @@ impl Tally {
             0 => format!("nothing x {count}"),
             status => format!("{status} x {count}"),
         });
-        goaways.chain(statuses).collect()
+        let closes = self
+            .closes()
+            .map(|(code, count)| format!("{code} x {count}"));
+        goaways.chain(statuses).chain(closes).collect()
+    }
+
+    /// How the server ended connections of QUIC: by the name of the error, or its number.
+    pub fn closes(&self) -> impl Iterator<Item = (String, u64)> + '_ {
+        let closes = self.closes.iter();
+        closes.map(|(close, count)| (close.to_string(), *count))
     }
 
     /// RST_STREAM in words.
@@ -143,6 +172,12 @@ impl Tally {
         self.stream_resets[code_index(code)] += 1;
     }
 
+    /// So much has come for what was sent.
+    pub(super) fn add_amplification(&mut self, came: u64, sent: u64) {
+        let factor = came * 1000 / sent.max(1);
+        self.amplification_max = self.amplification_max.max(factor);
+    }
+
     pub(super) fn add_closed(&mut self, last_word: LastWord, by_reset: bool, lived: Duration) {
         if by_reset {
             self.closed_by_reset += 1;
@@ -152,6 +187,7 @@ impl Tally {
         match last_word {
             LastWord::Status(status) => self.last_statuses[index(status)] += 1,
             LastWord::Goaway(code) => self.last_goaways[code_index(code)] += 1,
+            LastWord::Close(close) => *self.closes.entry(close).or_default() += 1,
         }
         self.lived.add(lived);
     }
@@ -167,6 +203,11 @@ impl Tally {
         self.connect_failed += other.connect_failed;
         self.bytes_sent += other.bytes_sent;
         self.bytes_received += other.bytes_received;
+        self.datagrams_sent += other.datagrams_sent;
+        self.amplification_max = self.amplification_max.max(other.amplification_max);
+        for (close, count) in &other.closes {
+            *self.closes.entry(*close).or_default() += count;
+        }
         self.lived.merge(&other.lived);
         self.oldest_at_end = self.oldest_at_end.max(other.oldest_at_end);
         self.told_after.merge(&other.told_after);
@@ -188,6 +229,19 @@ impl Tally {
             ("connect_failed", self.connect_failed.into()),
             ("bytes_sent", self.bytes_sent.into()),
             ("bytes_received", self.bytes_received.into()),
+            ("datagrams_sent", self.datagrams_sent.into()),
+            (
+                "amplification_max",
+                (self.amplification_max as f64 / 1e3).into(),
+            ),
+            (
+                "closes",
+                Json::Object(
+                    self.closes()
+                        .map(|(name, count)| (name, count.into()))
+                        .collect(),
+                ),
+            ),
             ("responses", by_status(self.responses())),
             ("closed_after", by_status(self.closed_after())),
             ("closed_after_goaway", by_name(self.closed_after_goaway())),
@@ -345,6 +399,10 @@ fn row(f: &mut fmt::Formatter<'_>, name: &str, tally: &Tally) -> fmt::Result {
     };
     let mut after = tally.last_words();
     after.extend(tally.stream_resets_in_words());
+    if tally.amplification_max > 0 {
+        let factor = tally.amplification_max as f64 / 1e3;
+        after.push(format!("{factor:.2} times what was sent"));
+    }
     writeln!(
         f,
         "  {:<19} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>9} {:>9}  {:<26} {}",

@@ -45,6 +45,10 @@ struct Args {
     #[arg(long, value_name = "MS", default_value_t = 1000)]
     period_ms: u64,
 
+    /// Over QUIC: the target is a sink, which never answers
+    #[arg(long)]
+    blind: bool,
+
     /// One line of JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -70,6 +74,7 @@ fn run(args: &Args) -> Result<()> {
         threads: args.threads,
         sources: args.sources,
         period: Duration::from_millis(args.period_ms),
+        blind: args.blind,
         ..Plan::new(args.kind, args.address)
     };
     let report = attack::run(&plan)?;

@@ -50,11 +50,11 @@ struct Args {
     #[arg(long, value_enum, default_value_t = Honest::Wrk)]
     honest: Honest,
 
-    /// Connections of the honest load [default: 64, in h2 8]
+    /// Connections of the honest load [default: 64, in h2 and h3 8]
     #[arg(long, value_name = "N")]
     honest_connections: Option<usize>,
 
-    /// Streams at once on each of them, in h2
+    /// Streams at once on each of them, in h2 and h3
     #[arg(long, value_name = "N", default_value_t = 8)]
     honest_streams: usize,
 
@@ -106,6 +106,8 @@ enum Honest {
     Counting,
     /// The counting client, HTTP/2
     CountingH2,
+    /// The counting client, HTTP/3
+    CountingH3,
 }
 
 fn load(args: &Args) -> Load {
@@ -130,6 +132,12 @@ fn load(args: &Args) -> Load {
         },
         Honest::CountingH2 => Load::Counting {
             protocol: Protocol::Http2,
+            connections: connections(8),
+            streams: args.honest_streams,
+            path: prefix,
+        },
+        Honest::CountingH3 => Load::Counting {
+            protocol: Protocol::Http3,
             connections: connections(8),
             streams: args.honest_streams,
             path: prefix,

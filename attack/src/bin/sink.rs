@@ -45,8 +45,8 @@ fn run(args: &Args) -> Result<()> {
     println!("sink: listening on {}", sink.address().get());
     let totals = sink.join()?;
     println!(
-        "sink: {} connections, {} ended, {} bytes",
-        totals.accepted, totals.ended, totals.bytes
+        "sink: {} connections, {} ended, {} datagrams, {} bytes",
+        totals.accepted, totals.ended, totals.datagrams, totals.bytes
     );
     Ok(())
 }

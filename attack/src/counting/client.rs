@@ -109,9 +109,9 @@ struct Request {
 }
 
 #[derive(Clone, Copy)]
-struct Written {
-    at: Instant,
-    after_mark: bool,
+pub(super) struct Written {
+    pub(super) at: Instant,
+    pub(super) after_mark: bool,
 }
 
 /// How a connection ended.
@@ -291,7 +291,8 @@ impl<'a> Client<'a> {
         }
         let mut unsent = Vec::new();
         let speech = match self.plan.protocol {
-            Protocol::Http1 => Speech::Http1(Reader::default()),
+            // HTTP/3 has a client of its own.
+            Protocol::Http1 | Protocol::Http3 => Speech::Http1(Reader::default()),
             Protocol::Http2 => Speech::Http2(http2::Reader::new(&mut unsent)),
         };
         slot.state = State::Open(Connection {
@@ -609,7 +610,7 @@ impl<'a> Client<'a> {
     }
 }
 
-fn phase(totals: &mut Totals, written: Written) -> &mut Phase {
+pub(super) fn phase(totals: &mut Totals, written: Written) -> &mut Phase {
     if written.after_mark {
         &mut totals.after
     } else {
@@ -627,7 +628,7 @@ fn lose(totals: &mut Totals, request: &Request, now: Instant) {
     }
 }
 
-fn waited(totals: &mut Totals, written: Written, now: Instant) -> Duration {
+pub(super) fn waited(totals: &mut Totals, written: Written, now: Instant) -> Duration {
     let waited = now.saturating_duration_since(written.at);
     totals.longest_wait = totals.longest_wait.max(waited);
     waited
@@ -669,7 +670,7 @@ fn write_request(to: &mut Vec<u8>, plan: &Plan, number: u64) {
 }
 
 /// Whether the twelve digits of `number` stand in `bytes`, and not inside a longer number.
-fn contains(bytes: &[u8], number: u64) -> bool {
+pub(super) fn contains(bytes: &[u8], number: u64) -> bool {
     let digits = format!("{number:012}");
     let is_digit = |at: Option<usize>| {
         at.and_then(|at| bytes.get(at))

@@ -11,6 +11,9 @@ use crate::{Error, Loopback, Protocol, Result, Spread};
 /// Longer than wrk and h2load take to start and stop.
 const MARGIN: Duration = Duration::from_secs(10);
 
+/// Of the counting client over HTTP/3.
+const REQUESTS_PER_CONNECTION: u32 = 5000;
+
 /// Who asks honestly.
 #[derive(Clone, Debug)]
 pub enum Load {
@@ -133,6 +136,9 @@ impl Load {
                     pipeline: *streams,
                     path: path.clone(),
                     duration,
+                    // Whether new connections are let in is seen by making some.
+                    new_connection_every: (*protocol == Protocol::Http3)
+                        .then_some(REQUESTS_PER_CONNECTION),
                     ..Plan::new(address)
                 })?;
                 Ok(Honest {

@@ -21,6 +21,7 @@ fn a_sink_reads_all_and_counts() {
     }
     sink.stop();
     let expected = Totals {
+        datagrams: 0,
         accepted: 3,
         ended: 3,
         bytes: 9_000_000,

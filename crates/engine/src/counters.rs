@@ -61,6 +61,8 @@ counters! {
     QuicForwards => "quic_forwards",
     /// Those of them for which the right one had no room.
     QuicForwardsLost => "quic_forwards_lost",
+    /// Datagrams that were thrown away before they were looked at.
+    QuicDatagramsDropped => "quic_datagrams_dropped",
     /// Datagrams that other workers sent on to this one.
     QuicForwardsReceived => "quic_forwards_received",
     /// Clients that were asked to prove their address (Retry).

@@ -26,6 +26,7 @@ pub(crate) mod forward;
 pub(crate) mod fuzz;
 pub(crate) mod id;
 pub(crate) mod keys;
+mod later;
 #[cfg(feature = "qlog")]
 mod log;
 mod receive;
@@ -34,6 +35,7 @@ pub(crate) mod socket;
 mod timers;
 mod transmit;
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -53,6 +55,7 @@ use connection::{Connection, Phase};
 use endpoint::Servers;
 use forward::Forwarding;
 use id::Seat;
+use later::{Full, Newcomers};
 use session::{Outcome, Session};
 use socket::{Batch, Port, Udp};
 use timers::Timers;
@@ -130,6 +133,15 @@ pub(crate) struct Quic {
     places: Vec<Place>,
     /// Connections that something has happened to.
     listed: Vec<u32>,
+    /// Those of them that have to wait: in their handshakes, and in debt.
+    fresh: VecDeque<u32>,
+    later: VecDeque<u32>,
+    newcomers: Newcomers,
+    full: Full,
+    /// What those that wait took of later turns.
+    overdrawn: Duration,
+    /// Connections in the order in which they came, some of which are still in their handshakes.
+    half_open: VecDeque<(u32, u32)>,
     /// Emptied in every turn; kept for its memory.
     driven: Vec<u32>,
     /// Connections with work that waits for the next tick.
@@ -194,6 +206,12 @@ impl Quic {
             forwarding,
             places: Vec::new(),
             listed: Vec::new(),
+            fresh: VecDeque::new(),
+            later: VecDeque::new(),
+            newcomers: Newcomers::new(secret.id_key()[0]),
+            full: Full::default(),
+            overdrawn: Duration::ZERO,
+            half_open: VecDeque::new(),
             driven: Vec::new(),
             next_tick: Vec::new(),
             timers: Timers::default(),
@@ -284,6 +302,9 @@ impl Quic {
     /// Whether there is something to do now.
     pub(crate) fn has_work(&self) -> bool {
         !self.listed.is_empty()
+            || !self.fresh.is_empty()
+            || !self.later.is_empty()
+            || !self.newcomers.is_empty()
             || self.has_forwarded
             || self.ports.iter().flatten().any(|port| port.is_readable)
     }
@@ -319,6 +340,7 @@ impl Quic {
             self.timer_passed(deadline, index);
         }
         self.drive_listed(desk, admission);
+        self.drive_later(desk, admission);
     }
 
     fn put(&mut self, connection: Box<Connection>) {
@@ -336,7 +358,11 @@ impl Quic {
         if let Some(connection) = self.connection(index)
             && !std::mem::replace(&mut connection.is_listed, true)
         {
-            self.listed.push(index);
+            match (connection.is_proven(), connection.phase) {
+                (true, _) => self.listed.push(index),
+                (false, Phase::Handshake) => self.fresh.push_back(index),
+                (false, _) => self.later.push_back(index),
+            }
         }
     }
 
@@ -363,6 +389,10 @@ impl Quic {
             return;
         }
         connection.filed = None;
+        if !connection.inbox.is_empty() {
+            // What came may be what the timer is about.
+            return self.list(index);
+        }
         if connection
             .transport
             .poll_timeout()
@@ -393,11 +423,10 @@ impl Quic {
 
     fn drive_listed<S: Service>(&mut self, desk: &mut Desk<'_, S>, admission: &Admission) {
         let mut listed = std::mem::replace(&mut self.listed, std::mem::take(&mut self.driven));
-        for index in listed.drain(..) {
-            if let Some(mut connection) = self.take_out(index) {
-                connection.is_listed = false;
-                let outcome = self.guarded(desk, &mut connection, |session| session.drive());
-                self.settle(desk, admission, connection, outcome);
+        if !listed.is_empty() {
+            let mut now = Instant::now();
+            for index in listed.drain(..) {
+                now = self.drive_one(desk, admission, index, now);
             }
         }
         self.driven = listed;

@@ -15,6 +15,9 @@ use crate::reactor::Token;
 use crate::request::PeerAddr;
 use crate::service::Service;
 
+/// Handshakes whose order is known: more than are under way, unless somebody wants it so.
+const HALF_OPEN_MAX: usize = 16 * 1024;
+
 impl Quic {
     /// A client wants a connection.
     pub(super) fn accept<S: Service>(
@@ -36,13 +39,10 @@ impl Quic {
         }
         let cx = &mut *desk.cx;
         let limits = &cx.config.connections;
-        if cx.handshakes >= limits.handshakes_max {
-            cx.counters.count(Counter::HandshakesRefused);
-            return self.endpoint.ignore(incoming);
-        }
+        let is_crowded = cx.handshakes >= limits.handshakes_max;
         let must_prove = match cx.config.quic.retry {
             Retry::Always => true,
-            Retry::Above(handshakes) => cx.handshakes > handshakes,
+            Retry::Above(handshakes) => cx.handshakes > handshakes || self.newcomers.is_crowded(),
         };
         if must_prove && !incoming.remote_address_validated() {
             cx.counters.count(Counter::QuicRetries);
@@ -53,6 +53,12 @@ impl Quic {
             }
             return;
         }
+        if is_crowded && !self.make_room(desk, admission) {
+            desk.cx.counters.count(Counter::HandshakesRefused);
+            return self.endpoint.ignore(incoming);
+        }
+        let cx = &mut *desk.cx;
+        let limits = &cx.config.connections;
         let is_full = limits
             .connections_per_worker_max
             .is_some_and(|max| self.open >= max);
@@ -75,6 +81,7 @@ impl Quic {
             }
             None => server,
         };
+        let is_proved = incoming.remote_address_validated();
         let (now, response) = (self.now, &mut self.response);
         match self.endpoint.accept(incoming, now, response, Some(server)) {
             Ok((handle, transport)) => {
@@ -90,7 +97,14 @@ impl Quic {
                 connection.local = local;
                 connection.entry = entry;
                 connection.is_counted = is_counted;
+                connection.credit = (!is_proved).then_some(0);
+                connection.note_received(datagram.len());
                 self.put(Box::new(connection));
+                if self.half_open.len() >= HALF_OPEN_MAX {
+                    self.half_open.pop_front();
+                }
+                self.half_open
+                    .push_back((handle.0 as u32, token.generation));
                 self.list(handle.0 as u32);
             }
             Err(error) => {

@@ -1,11 +1,13 @@
 //! What the worker keeps for a QUIC connection.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use quinn_proto::ConnectionHandle;
+use quinn_proto::{ConnectionEvent, ConnectionHandle};
 
+use super::later::BALANCE_FIRST;
 use super::session::Http3;
 use crate::connection::{Clock, Wait};
 use crate::deadline::Tick;
@@ -39,10 +41,22 @@ pub(crate) struct Connection {
     pub(super) is_listed: bool,
     /// Waits for its socket to take more.
     pub(super) is_waiting: bool,
+    /// Bytes that may still go to an address that nobody has proved to be there: three for each that came
+    /// (RFC 9000 §8.1). None once that is proved.
+    pub(super) credit: Option<usize>,
+    /// Datagrams that came and that the transport has not seen.
+    pub(super) inbox: VecDeque<ConnectionEvent>,
+    /// What it has brought since its balance was made up, in nanoseconds of work, and that balance: see
+    /// [`later`](super::later).
+    pub(super) earned: u64,
+    pub(super) balance: i64,
     pub(super) requests: u32,
     /// It does not count as one of the worker's any more.
     pub(super) is_released: bool,
 }
+
+/// RFC 9000 §8.1.
+const AMPLIFICATION_MAX: usize = 3;
 
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,8 +95,19 @@ impl Connection {
             filed: None,
             is_listed: false,
             is_waiting: false,
+            credit: None,
+            inbox: VecDeque::new(),
+            earned: 0,
+            balance: BALANCE_FIRST,
             requests: 0,
             is_released: false,
+        }
+    }
+
+    /// A datagram has come from its client, or what claims to be one.
+    pub(super) fn note_received(&mut self, bytes: usize) {
+        if let Some(credit) = &mut self.credit {
+            *credit = credit.saturating_add(AMPLIFICATION_MAX * bytes);
         }
     }
 

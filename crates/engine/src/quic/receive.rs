@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use quinn_proto::{DatagramEvent, Transmit};
 
 use super::forward::DATAGRAMS_BYTES_MAX;
+use super::later::{DATAGRAM_BYTES_MIN, is_of_newcomer};
 use super::socket::{Arrival, Port};
 use super::{Quic, id};
 use crate::admission::Admission;
@@ -11,8 +12,11 @@ use crate::counters::Counter;
 use crate::desk::Desk;
 use crate::service::Service;
 
-/// Calls to receive for each socket in a turn: 64 batches would be a thousand messages.
-const RECEIVES_PER_TURN: usize = 8;
+/// Calls to receive for each socket in a turn: 64 would be a thousand messages.
+const RECEIVES_PER_TURN: usize = 4;
+
+/// Packets of nobody, one after the other from one sender: one may be answered with a reset.
+const STRANGE_MAX: usize = 2;
 
 /// Datagrams of other workers that are taken in a turn.
 const FORWARDED_PER_TURN: usize = 256;
@@ -20,6 +24,15 @@ const FORWARDED_PER_TURN: usize = 256;
 /// Datagrams are copied into blocks of this size. What a stream keeps of one keeps all of its block, so it is
 /// not larger than what a few datagrams need.
 const BLOCK_BYTES: usize = 16 * 1024;
+
+/// What became of a datagram.
+enum Sorted {
+    Taken,
+    /// It is nobody's.
+    Strange,
+    /// Its connection has no room for it.
+    Full,
+}
 
 impl Quic {
     pub(super) fn receive<S: Service>(&mut self, desk: &mut Desk<'_, S>, admission: &Admission) {
@@ -69,7 +82,7 @@ impl Quic {
             for datagram in datagrams {
                 desk.cx.counters.count(Counter::QuicForwardsReceived);
                 if self.ports.get(place).is_some_and(Option::is_some) {
-                    self.handle(desk, admission, place, &arrival, datagram);
+                    self.sort(desk, admission, place, &arrival, datagram);
                 }
             }
         }
@@ -92,12 +105,31 @@ impl Quic {
         let count = bytes.len().div_ceil(stride);
         counters.add(Counter::QuicDatagramsReceived, count as u64);
         counters.add(Counter::BytesReceived, bytes.len() as u64);
+        if stride < DATAGRAM_BYTES_MIN && bytes.len() > stride {
+            // None of them is a packet.
+            return counters.add(Counter::QuicDatagramsDropped, count as u64);
+        }
+        let mut strange = 0;
         let mut rest = bytes;
         while !rest.is_empty() {
             let (datagram, after) = rest.split_at(stride.min(rest.len()));
             let Some(worker) = self.other_worker(datagram) else {
-                self.handle(desk, admission, place, arrival, datagram);
                 rest = after;
+                match self.sort(desk, admission, place, arrival, datagram) {
+                    Sorted::Taken => strange = 0,
+                    Sorted::Strange => strange += 1,
+                    Sorted::Full => {
+                        let len = Quic::bytes_for_same(datagram, rest, stride);
+                        let counters = &desk.cx.counters;
+                        counters.add(Counter::QuicDatagramsDropped, len.div_ceil(stride) as u64);
+                        rest = &rest[len..];
+                    }
+                }
+                if strange == STRANGE_MAX {
+                    // What else its sender has sent with these is nobody's either.
+                    let count = rest.len().div_ceil(stride) as u64;
+                    return desk.cx.counters.add(Counter::QuicDatagramsDropped, count);
+                }
                 continue;
             };
             // Those that go the same way go together.
@@ -147,14 +179,43 @@ impl Quic {
         }
     }
 
-    fn handle<S: Service>(
+    /// Lets newcomers wait, and hands all others to the endpoint.
+    fn sort<S: Service>(
         &mut self,
         desk: &mut Desk<'_, S>,
         admission: &Admission,
         place: usize,
         arrival: &Arrival,
         datagram: &[u8],
-    ) {
+    ) -> Sorted {
+        let sorted = if datagram.len() < DATAGRAM_BYTES_MIN {
+            Sorted::Strange
+        } else if is_of_newcomer(datagram) {
+            if self.newcomers.push(place, arrival, datagram) {
+                return Sorted::Taken;
+            }
+            Sorted::Taken
+        } else if self.is_for_full(datagram) {
+            Sorted::Full
+        } else {
+            return match self.handle(desk, admission, place, arrival, datagram) {
+                true => Sorted::Taken,
+                false => Sorted::Strange,
+            };
+        };
+        desk.cx.counters.count(Counter::QuicDatagramsDropped);
+        sorted
+    }
+
+    /// Hands a datagram to the endpoint. False if it is nobody's packet.
+    pub(super) fn handle<S: Service>(
+        &mut self,
+        desk: &mut Desk<'_, S>,
+        admission: &Admission,
+        place: usize,
+        arrival: &Arrival,
+        datagram: &[u8],
+    ) -> bool {
         let data = self.copy(datagram);
         self.response.clear();
         let event = self.endpoint.handle(
@@ -166,21 +227,29 @@ impl Quic {
             &mut self.response,
         );
         match event {
-            None => {}
+            None => return false,
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
                 let index = handle.0 as u32;
                 let Some(connection) = self.connection(index) else {
-                    return;
+                    return true;
                 };
-                connection.transport.handle_event(event);
+                connection.note_received(datagram.len());
                 connection.port = place;
+                if !connection.put_in(event) {
+                    desk.cx.counters.count(Counter::QuicDatagramsDropped);
+                    self.note_full(index, datagram);
+                }
                 self.list(index);
             }
             Some(DatagramEvent::NewConnection(incoming)) => {
                 self.accept(desk, admission, place, arrival, incoming, datagram);
             }
-            Some(DatagramEvent::Response(transmit)) => self.respond(place, &transmit),
+            Some(DatagramEvent::Response(transmit)) => {
+                self.respond(place, &transmit);
+                return false;
+            }
         }
+        true
     }
 
     fn copy(&mut self, datagram: &[u8]) -> BytesMut {

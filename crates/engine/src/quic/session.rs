@@ -261,6 +261,12 @@ impl<'s, 'd, S: Service> Session<'s, 'd, S> {
         }
     }
 
+    /// The same, after what came, or a part of it.
+    pub(super) fn take_in_and_drive(&mut self) -> Outcome {
+        self.connection.take_in();
+        self.drive()
+    }
+
     /// Does what can be done now.
     pub(super) fn drive(&mut self) -> Outcome {
         self.take_events();
@@ -318,6 +324,7 @@ impl<'s, 'd, S: Service> Session<'s, 'd, S> {
         let core = ajay_h3::Connection::new(&cx.http3_config, cx.millis());
         self.connection.http = Some(Box::new(Http3::new(core, cx.now)));
         self.connection.phase = Phase::Open;
+        self.connection.credit = None;
         self.connection.clock.restart(Wait::FirstByte, cx.now);
     }
 
@@ -469,6 +476,12 @@ impl<'s, 'd, S: Service> Session<'s, 'd, S> {
     /// Ends the connection at the end of a drain.
     pub(super) fn cut(&mut self) -> Outcome {
         self.close(ErrorCode::NO_ERROR);
+        Outcome::Forget
+    }
+
+    /// Ends a connection without a word.
+    pub(super) fn forget(&mut self) -> Outcome {
+        self.over();
         Outcome::Forget
     }
 

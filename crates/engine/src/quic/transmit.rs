@@ -1,6 +1,6 @@
 //! Datagrams out, as far as sockets take them.
 
-use super::connection::Connection;
+use super::connection::{Connection, Phase};
 use super::{Quic, Unsent};
 use crate::counters::Counter;
 use crate::desk::Desk;
@@ -39,6 +39,14 @@ impl Quic {
                 });
                 return;
             }
+            // The transport sends a whole datagram where a byte would be allowed.
+            let segments = match connection.credit {
+                Some(credit) => segments.min(credit / mtu),
+                None => segments,
+            };
+            if segments == 0 {
+                return;
+            }
             self.datagrams.clear();
             let transport = &mut connection.transport;
             let Some(transmit) = transport.poll_transmit(self.now, segments, &mut self.datagrams)
@@ -49,6 +57,9 @@ impl Quic {
                 Some(len) => transmit.size.div_ceil(len.max(1)),
                 None => 1,
             };
+            if let Some(credit) = &mut connection.credit {
+                *credit = credit.saturating_sub(transmit.size);
+            }
             let counters = &desk.cx.counters;
             counters.add(Counter::QuicDatagramsSent, datagrams as u64);
             counters.add(Counter::BytesSent, transmit.size as u64);
@@ -65,7 +76,11 @@ impl Quic {
         }
         // There is more: in the next turn.
         connection.is_listed = true;
-        self.listed.push(index);
+        match (connection.is_proven(), connection.phase) {
+            (true, _) => self.listed.push(index),
+            (false, Phase::Handshake) => self.fresh.push_back(index),
+            (false, _) => self.later.push_back(index),
+        }
     }
 
     /// A socket takes datagrams again.

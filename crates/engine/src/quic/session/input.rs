@@ -7,6 +7,7 @@ use quinn_proto::{ReadError, ReadableError};
 
 use super::*;
 use crate::desk::InitialContent;
+use crate::quic::later::BYTE_WORTH;
 use crate::request::Parts;
 use crate::session::NO_FIELDS;
 use crate::{FieldSection, StatusCode};
@@ -421,6 +422,9 @@ impl<S: Service> Session<'_, '_, S> {
             return;
         };
         stream.clock.moved(data.len(), now);
+        if stream.exchange.is_some() {
+            self.connection.earned += BYTE_WORTH * data.len() as u64;
+        }
         stream.is_held_back = false;
         stream.remaining = stream
             .remaining
