@@ -339,10 +339,7 @@ impl<'a> Swarm<'a> {
 
     fn receive(&mut self, slot: u32) -> Result<()> {
         let mut received = std::mem::take(&mut self.received);
-        loop {
-            let Some(place) = &mut self.slots[slot as usize].place else {
-                break;
-            };
+        while let Some(place) = &mut self.slots[slot as usize].place {
             let Some((len, stride)) = place.socket.receive(&mut received) else {
                 break;
             };

@@ -40,7 +40,7 @@ pub use request::RequestBody;
 use crate::{Application, Handler, IntoResponse, Request};
 
 /// Adds something to the extensions of a request.
-type Extend = Arc<dyn Fn(&Request, &mut Extensions) + Send + Sync>;
+type Extend = dyn Fn(&Request, &mut Extensions) + Send + Sync;
 
 /// Makes an application of a `tower` service: an axum `Router`, a stack of layers. It is cloned for
 /// each worker, and there for each request.
@@ -68,7 +68,7 @@ pub fn from_axum(router: axum::Router) -> FromTower<axum::Router> {
 pub struct FromTower<S> {
     /// Services need not be `Sync`.
     service: Mutex<S>,
-    extend: Option<Extend>,
+    extend: Option<Arc<Extend>>,
 }
 
 impl<S> FromTower<S> {
@@ -130,7 +130,7 @@ where
 /// A `tower` service on one worker.
 pub struct TowerHandler<S> {
     service: S,
-    extend: Option<Extend>,
+    extend: Option<Arc<Extend>>,
 }
 
 impl<S> fmt::Debug for TowerHandler<S> {

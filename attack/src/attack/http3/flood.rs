@@ -173,7 +173,7 @@ impl Flood {
                 initial(hand, &id, &token, 0, 0);
             }
             Flood::CryptoHoles { from } => {
-                if progress.offset % 16 == 0 {
+                if progress.offset.is_multiple_of(16) {
                     progress.count = hand.random.next();
                     progress.bytes = from;
                 }

@@ -356,3 +356,6 @@ impl Quic {
 
 /// A second and more: round trips to anywhere, and a packet that was lost.
 const HANDSHAKE_TICKS_MIN: crate::deadline::Tick = 5;
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Full, Limited};
 
+use super::Extend;
 use crate::Request;
 
 /// The content of a request, as `http_body` has it.
@@ -96,7 +97,7 @@ pub(super) fn recycle(mut map: HeaderMap) {
 /// The `http` crate does not take the target.
 pub(super) fn to_http(
     mut request: Request,
-    extend: Option<&(dyn Fn(&Request, &mut Extensions) + Send + Sync)>,
+    extend: Option<&Extend>,
 ) -> Result<http::Request<RequestBody>, http::Error> {
     let mut extensions = match request.extensions().is_some_and(|it| !it.is_empty()) {
         true => std::mem::take(request.extensions_mut()),
