@@ -191,7 +191,7 @@ fn assert_steered(quic: &mut Quic, steering: bool) {
     let received = quic.server.counter("quic_datagrams_received");
     let forwards = quic.server.counter("quic_forwards");
     let requests = quic.server.command("worker-requests");
-    println!(
+    eprintln!(
         "steering {steering}: {forwards} of {received} datagrams forwarded; requests of the workers: {requests}"
     );
     assert_eq!(quic.server.counter("quic_forwards_lost"), 0);
@@ -228,7 +228,7 @@ fn a_large_download_survives_five_moves() {
                 relay.change_ports();
             }
         });
-        println!("five moves: {}", rate(bytes, took));
+        eprintln!("five moves: {}", rate(bytes, took));
         assert_eq!(relay.port_changes(), 5);
         assert_steered(&mut quic, steering);
     }
@@ -260,7 +260,7 @@ fn five_hundred_connections_survive_moves_under_load() {
                 });
             }
         });
-        println!("{} requests, {} moves", 500 * rounds, relay.port_changes());
+        eprintln!("{} requests, {} moves", 500 * rounds, relay.port_changes());
         assert!(relay.port_changes() >= 500, "{}", relay.port_changes());
         assert_eq!(quic.server.counter("http3_connections"), 500);
         assert_eq!(quic.server.counter("connections_closed"), 0, "none is lost");
@@ -287,11 +287,11 @@ fn contents_survive_a_long_way_with_bbr() {
     let options = Options { bbr: true, ..WIDE };
     let relay = Relay::start(quic.address, 1, LONG_WAY);
     let client = Http3::connect_with(relay.address(), options);
-    println!(
+    eprintln!(
         "BBR, down: {}",
         rate(bytes, download(&client, bytes, |_| {}))
     );
-    println!("BBR, up: {}", rate(bytes, upload(&client, bytes)));
+    eprintln!("BBR, up: {}", rate(bytes, upload(&client, bytes)));
     assert!(relay.lost() > 0);
 }
 
@@ -305,7 +305,7 @@ fn contents_survive_a_long_way_with_cubic() {
         scope.spawn(|| {
             let relay = Relay::start(quic.address, 1, LONG_WAY);
             let client = Http3::connect_with(relay.address(), WIDE);
-            println!(
+            eprintln!(
                 "Cubic, down: {}",
                 rate(bytes, download(&client, bytes, |_| {}))
             );
@@ -313,7 +313,7 @@ fn contents_survive_a_long_way_with_cubic() {
         scope.spawn(|| {
             let relay = Relay::start(quic.address, 2, LONG_WAY);
             let client = Http3::connect_with(relay.address(), WIDE);
-            println!("Cubic, up: {}", rate(bytes, upload(&client, bytes)));
+            eprintln!("Cubic, up: {}", rate(bytes, upload(&client, bytes)));
         });
     });
 }
