@@ -4,11 +4,25 @@
 //! and what comes [`Next`], for [`Router::wrap`](crate::Router::wrap). A [`Layer`] turns one
 //! handler into another, at compile time.
 
+mod body_limit;
+mod catch_panic;
+mod request_id;
+mod security_headers;
+#[cfg(test)]
+mod tests;
+mod timeout;
+
 use std::fmt;
 use std::future::Future;
 use std::rc::Rc;
 
 use ajay_engine::Response;
+
+pub use body_limit::{BodyLimit, BodyLimitHandler};
+pub use catch_panic::CatchPanic;
+pub use request_id::{Id, RequestId};
+pub use security_headers::SecurityHeaders;
+pub use timeout::{Timeout, TimeoutHandler};
 
 use crate::recycled::{self, AnyHandler};
 use crate::{Handler, IntoResponse, Request};
