@@ -1,3 +1,5 @@
+mod access;
+
 use std::time::Duration;
 
 use ajay_engine::StatusCode;
