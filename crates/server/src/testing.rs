@@ -48,6 +48,15 @@ impl<H: Handler> TestClient<H> {
         }
     }
 
+    /// A client of a handler that needs no cloning, such as one in a [`Layer`](crate::Layer).
+    pub fn of(handler: H) -> TestClient<H> {
+        TestClient {
+            handler: Rc::new(handler),
+            peer: PeerAddr::Ip((Ipv4Addr::LOCALHOST, 50_000).into()),
+            limits: Limits::default(),
+        }
+    }
+
     /// Requests come from this address; `127.0.0.1:50000` if nothing is said.
     #[must_use]
     pub fn peer_addr(mut self, address: SocketAddr) -> TestClient<H> {
