@@ -142,6 +142,8 @@ pub(crate) struct Quic {
     overdrawn: Duration,
     /// Connections in the order in which they came, some of which are still in their handshakes.
     half_open: VecDeque<(u32, u32)>,
+    /// Connections that are closed, in their order, some of which are forgotten already.
+    closing: VecDeque<(u32, u32)>,
     /// Emptied in every turn; kept for its memory.
     driven: Vec<u32>,
     /// Connections with work that waits for the next tick.
@@ -212,6 +214,7 @@ impl Quic {
             full: Full::default(),
             overdrawn: Duration::ZERO,
             half_open: VecDeque::new(),
+            closing: VecDeque::new(),
             driven: Vec::new(),
             next_tick: Vec::new(),
             timers: Timers::default(),
@@ -463,6 +466,7 @@ impl Quic {
         if outcome != Outcome::Forget {
             self.transmit(desk, &mut connection);
         }
+        let is_closed_now = connection.phase == Phase::Closing && !connection.is_released;
         if connection.phase == Phase::Closing || outcome == Outcome::Forget {
             self.release_connection(desk, admission, &mut connection);
         }
@@ -492,6 +496,9 @@ impl Quic {
         self.wheel.file(index, due);
         self.put(connection);
         self.file(index);
+        if is_closed_now {
+            self.note_closed(index);
+        }
         match outcome {
             Outcome::Again => self.list(index),
             Outcome::NextTick => self.next_tick.push(index),

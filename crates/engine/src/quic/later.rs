@@ -21,6 +21,8 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use quinn_proto::EndpointEvent;
+
 use super::connection::{Connection, Phase};
 use super::socket::Arrival;
 use super::{Quic, id};
@@ -353,6 +355,37 @@ impl Quic {
         false
     }
 }
+
+impl Quic {
+    /// A connection was closed. It answers what still comes for three times its timeout (RFC 9000 §10.2), with all that its
+    /// client had sent in its memory; who closes thousands in that time has the first of them forgotten, and gets
+    /// stateless resets.
+    pub(super) fn note_closed(&mut self, index: u32) {
+        let generation = self.places[index as usize].generation;
+        self.closing.push_back((index, generation));
+        while self.closing.len() > CLOSING_MAX {
+            if let Some((index, generation)) = self.closing.pop_front() {
+                self.forget_closed(index, generation);
+            }
+        }
+    }
+
+    fn forget_closed(&mut self, index: u32, generation: u32) {
+        let place = self.places.get_mut(index as usize);
+        let Some(place) = place.filter(|place| place.generation == generation) else {
+            return;
+        };
+        let is_closed = |it: &mut Box<Connection>| it.phase == Phase::Closing && it.is_released;
+        if let Some(connection) = place.connection.take_if(is_closed) {
+            self.endpoint
+                .handle_event(connection.handle, EndpointEvent::drained());
+            self.wheel.remove(index);
+        }
+    }
+}
+
+/// Closed connections that are remembered.
+const CLOSING_MAX: usize = 256;
 
 /// A second and more: round trips to anywhere, and a packet that was lost.
 const HANDSHAKE_TICKS_MIN: crate::deadline::Tick = 5;
