@@ -85,6 +85,7 @@ impl Quic {
         let (now, response) = (self.now, &mut self.response);
         match self.endpoint.accept(incoming, now, response, Some(server)) {
             Ok((handle, transport)) => {
+                let id = self.last_id.get();
                 cx.handshakes += 1;
                 cx.counters.count(Counter::ConnectionsAccepted);
                 let is_counted = admitted == Admitted::Counted;
@@ -98,6 +99,8 @@ impl Quic {
                 connection.entry = entry;
                 connection.is_counted = is_counted;
                 connection.credit = (!is_proved).then_some(0);
+                connection.first_id = Some(id);
+                self.in_handshake.insert(id);
                 connection.note_received(datagram.len());
                 self.put(Box::new(connection));
                 if self.half_open.len() >= HALF_OPEN_MAX {
