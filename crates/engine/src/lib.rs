@@ -34,6 +34,8 @@
 // The exceptions are `reactor` and `inherit`, where safety rests on who owns a descriptor, and
 // `mapping`, which is memory shared with other processes.
 #![deny(unsafe_code)]
+// What is public here is public in the library, or is shown by it.
+#![deny(missing_docs)]
 
 mod accept;
 mod admission;

@@ -81,11 +81,11 @@ impl Server {
         F: Fn(usize) -> H + Send + Sync,
     {
         let handler = |number| Rc::new(make(number));
-        let summary = if self.redirects.is_empty() {
+        let ended = if self.redirects.is_empty() {
             self.engine.run(self.signals, |number| {
                 let handler = handler(number);
                 move |request: ajay_engine::Request| handler.call(request.into())
-            })?
+            })
         } else {
             self.engine.run(self.signals, |number| {
                 let (handler, redirects) = (handler(number), self.redirects.clone());
@@ -99,9 +99,9 @@ impl Server {
                         }
                     }
                 }
-            })?
+            })
         };
-        Ok(summary)
+        ended.map_err(Error::start)
     }
 }
 
@@ -253,7 +253,7 @@ impl Builder {
             let message = "TLS or a redirect was set before the address that it is for";
             return Err(Error::address(message.to_owned()));
         }
-        let engine = Engine::bind(self.config, &self.places)?;
+        let engine = Engine::bind(self.config, &self.places).map_err(Error::start)?;
         Ok(Server {
             engine,
             redirects: Redirects::new(self.redirects),

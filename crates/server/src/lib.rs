@@ -31,6 +31,8 @@
 //! | to test an application without a socket | `testing` (feature `testing`) |
 
 #![forbid(unsafe_code)]
+// What is public here is public in the library, or is shown by it.
+#![deny(missing_docs)]
 
 mod builder;
 pub mod conditional;
