@@ -91,13 +91,22 @@ pub use sse::{Event, InvalidEvent, Sse, SseError, SseWriter};
 
 /// The guide's examples are tested along with those of the documentation.
 #[cfg(doctest)]
-#[doc = include_str!("../../../docs/src/guide/content.md")]
-struct GuideContent;
+mod guide {
+    macro_rules! pages {
+        ($($name:ident $file:literal)*) => {
+            $(
+                #[doc = include_str!(concat!("../../../docs/src/guide/", $file))]
+                struct $name;
+            )*
+        };
+    }
 
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/src/guide/routing.md")]
-struct GuideRouting;
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/src/guide/tower.md")]
-struct GuideTower;
+    pages! {
+        Content "content.md"
+        FromActix "from-actix.md"
+        FromAxum "from-axum.md"
+        FromFasthttp "from-fasthttp.md"
+        Routing "routing.md"
+        Tower "tower.md"
+    }
+}
