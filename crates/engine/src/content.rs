@@ -13,8 +13,8 @@ use std::task::{Context, Poll, Waker};
 use ajay_http::FieldSection;
 use bytes::{Bytes, BytesMut};
 
-use crate::exchange::Signal;
 use crate::memory::Held;
+use crate::wake::Signal;
 
 /// The content of a request (RFC 9110 §6.4).
 ///
