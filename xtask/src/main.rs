@@ -8,6 +8,7 @@
 mod api;
 mod check;
 mod run;
+mod sanitizers;
 mod setup;
 mod test;
 mod tidy;
@@ -22,8 +23,8 @@ cargo xtask COMMAND
   setup        install what the other commands need: Debian packages, cargo tools
                (`cargo xtask setup heavy`: and what test-heavy needs)
   test         all tests: unit, integration, examples, documentation
-  test-heavy   the long tests: simulation, a browser, fuzz smoke, planted bugs
-               (one of them: cargo xtask test-heavy simulation|browser|fuzz|planted)
+  test-heavy   the long tests: simulation, bad networks, a browser, fuzz smoke, sanitizers, planted bugs
+               (one: cargo xtask test-heavy simulation|networks|browser|fuzz|sanitizers|planted)
   check        formatting, lints, rustdoc, features, public API, licences and sources, the book
   api          the public API of ajayserver against crates/server/public-api.txt
                (`cargo xtask api --bless` writes it)

@@ -27,6 +27,7 @@ const PACKAGES: &[&str] = &[
 /// Debian packages that only the long tests need.
 const PACKAGES_HEAVY: &[&str] = &[
     "chromium", // the browser test
+    "valgrind", // sanitizers
 ];
 
 /// Packages of PyPI, each with its version; into `target/python`, where nothing else sees them.
