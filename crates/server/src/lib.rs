@@ -103,10 +103,19 @@ mod guide {
 
     pages! {
         Content "content.md"
+        Deploying "deploying.md"
         FromActix "from-actix.md"
         FromAxum "from-axum.md"
         FromFasthttp "from-fasthttp.md"
+        GettingStarted "getting-started.md"
+        Handlers "handlers.md"
+        JsonApi "json-api.md"
+        Limits "limits.md"
+        Logging "logging.md"
+        Processes "processes.md"
         Routing "routing.md"
+        Stopping "stopping.md"
+        Tls "tls.md"
         Tower "tower.md"
     }
 }
