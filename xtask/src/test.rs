@@ -12,7 +12,14 @@ pub(crate) fn all() -> Result<(), Failure> {
 }
 
 /// The parts of the long tests.
-pub(crate) const HEAVY: &[&str] = &["simulation", "networks", "browser", "fuzz", "planted"];
+pub(crate) const HEAVY: &[&str] = &[
+    "simulation",
+    "networks",
+    "browser",
+    "fuzz",
+    "sanitizers",
+    "planted",
+];
 
 /// Seeds of a long simulation; the ordinary test run takes far fewer.
 const SIM_SEEDS: &str = "10000";
@@ -29,6 +36,7 @@ pub(crate) fn heavy(parts: &[&str]) -> Result<(), Failure> {
             "networks" => ignored("http3_networks"),
             "browser" => ignored("browser"),
             "fuzz" => fuzz(),
+            "sanitizers" => crate::sanitizers::run(),
             "planted" => planted(),
             other => Err(Failure::new(format!(
                 "there is no `{other}`; there are {}",
