@@ -370,7 +370,6 @@ fn a_thousand_clients_that_leave_leave_nothing() {
             (begun.load(Ordering::SeqCst) == round * CLIENTS).then_some(())
         });
         assert_eq!(dropped.load(Ordering::SeqCst), (round - 1) * CLIENTS);
-        let left = std::time::Instant::now();
         // Half of them by FIN, half by a reset.
         let resets = clients.split_off(CLIENTS / 2);
         drop(clients);
