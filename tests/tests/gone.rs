@@ -377,10 +377,6 @@ fn a_thousand_clients_that_leave_leave_nothing() {
         wait_for("all handlers are dropped", || {
             (dropped.load(Ordering::SeqCst) == round * CLIENTS).then_some(())
         });
-        println!(
-            "{CLIENTS} clients left; their handlers were dropped within {:?}",
-            left.elapsed()
-        );
         wait_for("no connection is left", || {
             (handle.counters().open_connections() == 0).then_some(())
         });
