@@ -7,6 +7,7 @@
 mod basic_auth;
 mod body_limit;
 mod catch_panic;
+mod cors;
 mod rate_limit;
 mod request_id;
 mod security_headers;
@@ -14,6 +15,7 @@ mod security_headers;
 mod tests;
 mod timeout;
 mod trace;
+mod vary;
 
 use std::fmt;
 use std::future::Future;
@@ -24,6 +26,7 @@ use ajay_engine::Response;
 pub use basic_auth::{BasicAuth, User, Users, Verifier};
 pub use body_limit::{BodyLimit, BodyLimitHandler};
 pub use catch_panic::CatchPanic;
+pub use cors::Cors;
 pub use rate_limit::RateLimit;
 pub use request_id::{Id, RequestId};
 pub use security_headers::SecurityHeaders;
