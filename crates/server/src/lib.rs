@@ -33,6 +33,8 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+#[cfg(any(feature = "compression", feature = "files"))]
+mod coding;
 pub mod conditional;
 #[cfg(feature = "cookies")]
 pub mod cookies;

@@ -7,6 +7,8 @@
 mod basic_auth;
 mod body_limit;
 mod catch_panic;
+#[cfg(feature = "compression")]
+mod compression;
 mod cors;
 mod rate_limit;
 mod request_id;
@@ -26,6 +28,8 @@ use ajay_engine::Response;
 pub use basic_auth::{BasicAuth, User, Users, Verifier};
 pub use body_limit::{BodyLimit, BodyLimitHandler};
 pub use catch_panic::CatchPanic;
+#[cfg(feature = "compression")]
+pub use compression::Compression;
 pub use cors::Cors;
 pub use rate_limit::RateLimit;
 pub use request_id::{Id, RequestId};
