@@ -8,7 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use ajay_http::FieldSection;
 use bytes::Bytes;
-use http_body::Frame;
+use http::{HeaderMap, HeaderName};
+use http_body::{Frame, SizeHint};
 
 /// Any error, as a stream of content reports it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -18,6 +19,10 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A stream is asked for its next piece only when the client has taken enough of the pieces
 /// before. One that ends with an error, or is dropped before its end, breaks the message off so
 /// that the client can tell: HTTP/1 closes the connection without the last chunk.
+///
+/// It is an [`http_body::Body`] as well, for middleware that looks at what others answer: see
+/// [`Response::map_body`](crate::Response::map_body). Content that is here comes in frames of 64 KiB at
+/// most. After an error nothing more is to be asked of it.
 #[derive(Default)]
 pub struct Body {
     kind: Kind,
@@ -115,6 +120,24 @@ impl Body {
             Kind::Static(bytes) => Some(bytes.len() as u64),
             Kind::Bytes(bytes) => Some(bytes.len() as u64),
             Kind::Stream(stream) => stream.exact_len(),
+        }
+    }
+
+    /// All of the content, if it is here; a stream is given back as it is.
+    ///
+    /// ```
+    /// # use ajay_engine::Body;
+    /// assert_eq!(Body::from("here").try_into_bytes().unwrap(), "here");
+    /// ```
+    ///
+    /// # Errors
+    /// The body, if it is a stream.
+    pub fn try_into_bytes(self) -> Result<Bytes, Body> {
+        match self.kind {
+            Kind::Empty => Ok(Bytes::new()),
+            Kind::Static(bytes) => Ok(Bytes::from_static(bytes)),
+            Kind::Bytes(bytes) => Ok(bytes),
+            Kind::Stream(_) => Err(self),
         }
     }
 
@@ -229,6 +252,47 @@ where
     fn exact_len(&self) -> Option<u64> {
         self.body.size_hint().exact()
     }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let piece = std::task::ready!(self.poll_piece(cx));
+        Poll::Ready(piece.map(|piece| {
+            Ok(match piece? {
+                Piece::Data(data) => Frame::data(data),
+                Piece::Trailers(section) => Frame::trailers(header_map(&section)),
+            })
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // A stream of no bytes may still have trailers, or fail.
+        !self.is_stream() && self.exact_len() == Some(0)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.exact_len()
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+/// A trailer section in the form of the ecosystem.
+pub(crate) fn header_map(section: &FieldSection) -> HeaderMap {
+    let mut map = HeaderMap::with_capacity(section.len());
+    for (name, value) in section.iter() {
+        // Both were checked when they came in, by the same rules.
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, value.try_into()) {
+            map.append(name, value);
+        }
+    }
+    map
 }
 
 fn trailers<T>(frame: Frame<T>) -> Result<Piece, BoxError> {

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use ajay_http::FieldSection;
 use bytes::{Bytes, BytesMut};
 
+use crate::body::header_map;
 use crate::memory::Held;
 use crate::wake::Signal;
 
@@ -236,17 +237,10 @@ impl http_body::Body for Content {
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, ContentError>>> {
         match std::task::ready!(self.poll_data(cx)) {
             Some(data) => Poll::Ready(Some(data.map(http_body::Frame::data))),
-            None => Poll::Ready(self.trailers.take().map(|section| {
-                let mut map = http::HeaderMap::with_capacity(section.len());
-                for (name, value) in section.iter() {
-                    // Both were checked when they were received, by the same rules.
-                    let name = http::HeaderName::from_bytes(name.as_bytes());
-                    if let (Ok(name), Ok(value)) = (name, value.try_into()) {
-                        map.append(name, value);
-                    }
-                }
-                Ok(http_body::Frame::trailers(map))
-            })),
+            None => {
+                let trailers = self.trailers.take();
+                Poll::Ready(trailers.map(|it| Ok(http_body::Frame::trailers(header_map(&it)))))
+            }
         }
     }
 

@@ -139,6 +139,61 @@ impl Response {
         &self.parts().body
     }
 
+    /// Takes the body out, leaving none behind. Fields that belong to it, such as `Content-Length`, stay.
+    #[must_use]
+    pub fn take_body(&mut self) -> Body {
+        std::mem::take(&mut self.parts_mut().body)
+    }
+
+    /// Replaces the body by what is made of it: another view of the same content, as it passes.
+    ///
+    /// Fields that are no longer true have to be changed as well. A body that is dropped instead of
+    /// being read to its end drops what makes it.
+    ///
+    /// ```
+    /// # use std::pin::Pin;
+    /// # use std::task::{Context, Poll};
+    /// # use ajay_engine::{Body, BoxError, Response};
+    /// # use bytes::Bytes;
+    /// # use http_body::{Frame, SizeHint};
+    /// /// Says how much went by.
+    /// struct Counted(Body, u64);
+    ///
+    /// impl http_body::Body for Counted {
+    ///     type Data = Bytes;
+    ///     type Error = BoxError;
+    ///
+    ///     fn poll_frame(
+    ///         mut self: Pin<&mut Self>,
+    ///         cx: &mut Context<'_>,
+    ///     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    ///         let frame = std::task::ready!(Pin::new(&mut self.0).poll_frame(cx));
+    ///         if let Some(Ok(frame)) = &frame {
+    ///             self.1 += frame.data_ref().map_or(0, |data| data.len() as u64);
+    ///         }
+    ///         Poll::Ready(frame)
+    ///     }
+    ///
+    ///     fn size_hint(&self) -> SizeHint {
+    ///         self.0.size_hint()
+    ///     }
+    /// }
+    ///
+    /// impl Drop for Counted {
+    ///     fn drop(&mut self) {
+    ///         eprintln!("{} bytes", self.1);
+    ///     }
+    /// }
+    ///
+    /// let response = Response::ok("Hello, world!\n");
+    /// let response = response.map_body(|body| Body::from_http_body(Counted(body, 0)));
+    /// ```
+    #[must_use]
+    pub fn map_body<B: Into<Body>>(mut self, map: impl FnOnce(Body) -> B) -> Response {
+        let body = map(self.take_body());
+        self.with_body(body)
+    }
+
     pub(crate) fn into_parts(mut self) -> Box<ResponseParts> {
         self.parts.take().expect(PARTS_HERE)
     }

@@ -1,7 +1,6 @@
 //! A directory, or one file, as a handler.
 
 mod body;
-mod encoding;
 mod open;
 mod path;
 
@@ -16,10 +15,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ajay_engine::{BlockingError, InvalidField, Method, Response, StatusCode};
 
+use crate::coding::{self, Coding};
 use crate::conditional::{Boundary, ETag, Selection, Validators};
 use crate::{Handler, IntoResponse, Request};
 use body::FileReader;
-use encoding::Coding;
 use open::{Opened, Place};
 
 /// Serves the files below a directory.
@@ -251,7 +250,9 @@ async fn respond(options: &Options, request: &Request, mut place: Place) -> Resp
 
 /// A sibling that is compressed already, or the file itself.
 async fn encoded(mut found: Found, place: &Place, request: &Request) -> Found {
-    for coding in encoding::accepted(request.fields()) {
+    // The smallest first.
+    let kept = [Coding::Brotli, Coding::Zstd, Coding::Gzip];
+    for coding in coding::accepted(request.fields(), kept) {
         let sibling = place.with_suffix(coding.suffix());
         if let Ok(Opened::File(file)) = open::open(&sibling).await {
             (found.file, found.coding) = (file, Some(coding));

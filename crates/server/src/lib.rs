@@ -35,6 +35,8 @@
 #![deny(missing_docs)]
 
 mod builder;
+#[cfg(any(feature = "compression", feature = "files"))]
+mod coding;
 pub mod conditional;
 #[cfg(feature = "cookies")]
 pub mod cookies;

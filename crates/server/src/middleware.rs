@@ -7,6 +7,9 @@
 mod basic_auth;
 mod body_limit;
 mod catch_panic;
+#[cfg(feature = "compression")]
+mod compression;
+mod cors;
 mod rate_limit;
 mod request_id;
 mod security_headers;
@@ -14,6 +17,7 @@ mod security_headers;
 mod tests;
 mod timeout;
 mod trace;
+mod vary;
 
 use std::fmt;
 use std::future::Future;
@@ -24,6 +28,9 @@ use ajay_engine::Response;
 pub use basic_auth::{BasicAuth, User, Users, Verifier};
 pub use body_limit::{BodyLimit, BodyLimitHandler};
 pub use catch_panic::CatchPanic;
+#[cfg(feature = "compression")]
+pub use compression::Compression;
+pub use cors::Cors;
 pub use rate_limit::RateLimit;
 pub use request_id::{Id, RequestId};
 pub use security_headers::SecurityHeaders;

@@ -160,3 +160,58 @@ fn lengths_are_known_where_they_are() {
     let content = crate::Content::ready(Bytes::from_static(b"12345"), None, 10);
     assert_eq!(Body::from_http_body(content).exact_len(), Some(5));
 }
+
+fn frame_of(body: &mut Body) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    let mut cx = Context::from_waker(Waker::noop());
+    http_body::Body::poll_frame(Pin::new(body), &mut cx)
+}
+
+#[test]
+fn a_body_is_one_of_the_ecosystem() {
+    use http_body::Body as _;
+    let large = vec![7; PIECE_BYTES_MAX + 1];
+    for mut body in [Body::from(large.clone()), Body::from_static(large.leak())] {
+        assert_eq!(body.size_hint().exact(), Some(PIECE_BYTES_MAX as u64 + 1));
+        for left in [1, 0] {
+            assert!(!body.is_end_stream());
+            assert!(matches!(frame_of(&mut body), Poll::Ready(Some(Ok(frame))) if frame.is_data()));
+            assert_eq!(body.size_hint().exact(), Some(left));
+        }
+        assert!(body.is_end_stream());
+        assert!(matches!(frame_of(&mut body), Poll::Ready(None)));
+    }
+    assert!(Body::empty().is_end_stream());
+
+    let mut trailers = FieldSection::new();
+    trailers.append("X-Sum", "7").expect("a field");
+    let mut body = Body::stream(async |mut writer| {
+        writer.write("a").await?;
+        writer.finish_with_trailers(trailers);
+        Ok::<_, StreamClosed>(())
+    });
+    assert!(!body.is_end_stream());
+    assert_eq!(body.size_hint().exact(), None);
+    let Poll::Ready(Some(Ok(data))) = frame_of(&mut body) else {
+        panic!("no data");
+    };
+    assert_eq!(data.into_data().expect("data"), "a");
+    let Poll::Ready(Some(Ok(last))) = frame_of(&mut body) else {
+        panic!("no trailers");
+    };
+    assert_eq!(last.into_trailers().expect("trailers")["x-sum"], "7");
+    assert!(matches!(frame_of(&mut body), Poll::Ready(None)));
+}
+
+#[test]
+fn only_a_stream_is_not_here() {
+    assert_eq!(Body::empty().try_into_bytes().expect("here"), "");
+    assert_eq!(Body::from_static(b"a").try_into_bytes().expect("here"), "a");
+    assert_eq!(
+        Body::from(String::from("a"))
+            .try_into_bytes()
+            .expect("here"),
+        "a"
+    );
+    let stream = Body::stream(async |_| Ok::<_, StreamClosed>(()));
+    assert!(stream.try_into_bytes().is_err());
+}

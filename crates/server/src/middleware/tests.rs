@@ -1,4 +1,5 @@
 mod access;
+mod cors;
 
 use std::time::Duration;
 

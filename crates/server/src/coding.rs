@@ -1,21 +1,18 @@
-//! Which coding of a file the client prefers (RFC 9110 §12.5.3).
+//! Content codings, and which of them the client prefers (RFC 9110 §8.4.1, §12.5.3).
 
 use ajay_engine::{FieldSection, KnownField};
 
-/// A content coding that files are kept in.
+/// A content coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Coding {
+pub(crate) enum Coding {
     Brotli,
     Zstd,
     Gzip,
 }
 
 impl Coding {
-    /// The smallest first.
-    const ALL: [Coding; 3] = [Coding::Brotli, Coding::Zstd, Coding::Gzip];
-
     /// As in `Content-Encoding`.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Coding::Brotli => "br",
             Coding::Zstd => "zstd",
@@ -24,7 +21,8 @@ impl Coding {
     }
 
     /// What is added to a file's name.
-    pub(super) fn suffix(self) -> &'static str {
+    #[cfg(feature = "files")]
+    pub(crate) fn suffix(self) -> &'static str {
         match self {
             Coding::Brotli => ".br",
             Coding::Zstd => ".zst",
@@ -33,10 +31,14 @@ impl Coding {
     }
 }
 
-/// The codings that the client accepts at least as much as none, best first.
-pub(super) fn accepted(fields: &FieldSection) -> impl Iterator<Item = Coding> {
-    let mut found = Coding::ALL.map(|coding| (quality(fields, coding.name()), coding));
-    // Stable: among those that the client likes as much, ours decides.
+/// Those of `offered` that the client accepts at least as much as none, best first: the order of
+/// `offered` decides between those that it likes as much.
+pub(crate) fn accepted<const N: usize>(
+    fields: &FieldSection,
+    offered: [Coding; N],
+) -> impl Iterator<Item = Coding> + use<N> {
+    let mut found = offered.map(|coding| (quality(fields, coding.name()), coding));
+    // Stable, so that the order stays.
     found.sort_by_key(|(quality, _)| std::cmp::Reverse(*quality));
     let found = found.into_iter();
     let identity = quality(fields, "identity");
@@ -92,4 +94,47 @@ fn weight(parameters: &str) -> u16 {
         }
     };
     weight().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_chooses_and_then_the_order() {
+        use Coding::{Brotli, Gzip, Zstd};
+        let cases: [(&str, &[Coding]); 17] = [
+            ("", &[]),
+            ("identity", &[]),
+            ("gzip", &[Gzip]),
+            ("GZip", &[Gzip]),
+            ("x-gzip", &[Gzip]),
+            ("deflate, compress", &[]),
+            ("gzip, deflate, br, zstd", &[Zstd, Brotli, Gzip]),
+            ("gzip;q=1.0, br;q=0.8, zstd;q=0", &[Gzip, Brotli]),
+            ("gzip ; q=0.5 , br ; Q=0.501", &[Brotli, Gzip]),
+            ("*", &[Zstd, Brotli, Gzip]),
+            ("*;q=0.1, gzip;q=0.5", &[Gzip, Zstd, Brotli]),
+            ("*, zstd;q=0", &[Brotli, Gzip]),
+            ("*;q=0", &[]),
+            ("identity;q=0.5, gzip;q=0.4, br;q=0.5", &[Brotli]),
+            ("identity;q=0", &[]),
+            // No weights.
+            ("gzip;q=1.5, br;q=0.1234, zstd;p=1", &[]),
+            (",, gzip;q=0.9,", &[Gzip]),
+        ];
+        for (value, expected) in cases {
+            let mut fields = FieldSection::new();
+            fields.append("Accept-Encoding", value).expect("a field");
+            let found: Vec<Coding> = accepted(&fields, [Zstd, Brotli, Gzip]).collect();
+            assert_eq!(found, expected, "{value}");
+        }
+        assert_eq!(accepted(&FieldSection::new(), [Gzip]).count(), 0);
+        let mut fields = FieldSection::new();
+        for line in ["br;q=0.2", "gzip"] {
+            fields.append("Accept-Encoding", line).expect("a field");
+        }
+        let found: Vec<Coding> = accepted(&fields, [Zstd, Brotli, Gzip]).collect();
+        assert_eq!(found, [Gzip, Brotli]);
+    }
 }
