@@ -56,12 +56,15 @@ pub struct Cors {
     max_age: Option<Duration>,
 }
 
+/// Whether an origin may.
+type Allows = dyn Fn(&str, &Request) -> bool + Send + Sync;
+
 #[derive(Clone)]
 enum Origins {
     Listed(Arc<Vec<Cow<'static, str>>>),
     Any,
     Mirrored,
-    By(Arc<dyn Fn(&str, &Request) -> bool + Send + Sync>),
+    By(Arc<Allows>),
 }
 
 impl Default for Origins {
