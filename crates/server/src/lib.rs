@@ -16,7 +16,7 @@
 //! | you want | see |
 //! |---|---|
 //! | several routes | [`Router`] |
-//! | to do something before and after handlers | [`Middleware`] |
+//! | to do something before and after handlers | [`Middleware`]; ready-made: [`middleware`] (compression: feature `compression`) |
 //! | values that handlers share | [`Router::state`], [`PerWorker`] |
 //! | to read the request's content | [`Content`]; `Request::json`, `form`, `multipart` (features `json`, `forms`, `multipart`) |
 //! | to serve files | `Files` (feature `files`) |
@@ -93,6 +93,10 @@ pub use sse::{Event, InvalidEvent, Sse, SseError, SseWriter};
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/src/guide/content.md")]
 struct GuideContent;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/src/guide/middleware.md")]
+struct GuideMiddleware;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/src/guide/routing.md")]

@@ -61,8 +61,10 @@ enum Origins {
     Listed(Arc<Vec<Cow<'static, str>>>),
     Any,
     Mirrored,
-    By(Arc<dyn Fn(&str, &Request) -> bool + Send + Sync>),
+    By(Arc<IsAllowed>),
 }
+
+type IsAllowed = dyn Fn(&str, &Request) -> bool + Send + Sync;
 
 impl Default for Origins {
     fn default() -> Origins {
