@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use ajay_http::FieldSection;
+use ajay_http::{FieldSection, InvalidField};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use http_body::{Frame, SizeHint};
@@ -244,7 +244,7 @@ where
         let frame = std::task::ready!(self.project().body.poll_frame(cx));
         Poll::Ready(frame.map(|frame| match frame.map(Frame::into_data) {
             Ok(Ok(data)) => Ok(Piece::Data(data.into())),
-            Ok(Err(frame)) => trailers(frame),
+            Ok(Err(frame)) => Ok(Piece::Trailers(section(frame)?)),
             Err(error) => Err(error.into()),
         }))
     }
@@ -295,14 +295,15 @@ pub(crate) fn header_map(section: &FieldSection) -> HeaderMap {
     map
 }
 
-fn trailers<T>(frame: Frame<T>) -> Result<Piece, BoxError> {
+/// A trailer section that came in that form.
+pub(crate) fn section<T>(frame: Frame<T>) -> Result<Box<FieldSection>, InvalidField> {
     let mut section = FieldSection::new();
     if let Ok(map) = frame.into_trailers() {
         for (name, value) in &map {
             section.append(name.as_str(), value.as_bytes())?;
         }
     }
-    Ok(Piece::Trailers(Box::new(section)))
+    Ok(Box::new(section))
 }
 
 /// Writes the content of a response, see [`Body::stream`].

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use ajay_http::FieldSection;
 use bytes::{Bytes, BytesMut};
 
-use crate::body::header_map;
+use crate::body::{header_map, section};
 use crate::memory::Held;
 use crate::wake::Signal;
 
@@ -39,7 +39,19 @@ enum Source {
     Ready(Bytes),
     /// It comes from the connection.
     Feed(Arc<Feed>),
+    /// It comes from another server.
+    Foreign(Foreign),
 }
+
+/// A body of the ecosystem. Never locked: it is behind the lock so that content can be shared.
+type Foreign = Mutex<Pin<Box<dyn ForeignBody>>>;
+
+trait ForeignBody: http_body::Body<Data = Bytes, Error = ContentError> + Send {}
+
+impl<B: http_body::Body<Data = Bytes, Error = ContentError> + Send> ForeignBody for B {}
+
+/// What is collected where no configuration says how much; its default.
+pub(crate) const COLLECTED_BYTES_MAX: usize = 4 << 20;
 
 /// Why content ended before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +112,25 @@ impl Content {
             collected_bytes_max,
             bytes_left: None,
             trailers,
+        }
+    }
+
+    /// Content that is not read by us: what a handler inside another server is given. It is asked for
+    /// more when the handler wants more, and dropped with the content; [`collect`](Content::collect) gathers
+    /// 4 MiB at most.
+    pub fn from_http_body<B>(body: B) -> Content
+    where
+        B: http_body::Body<Data = Bytes, Error = ContentError> + Send + 'static,
+    {
+        let source = match body.is_end_stream() {
+            true => Source::Done,
+            false => Source::Foreign(Mutex::new(Box::pin(body))),
+        };
+        Content {
+            source,
+            collected_bytes_max: COLLECTED_BYTES_MAX,
+            bytes_left: None,
+            trailers: None,
         }
     }
 
@@ -205,6 +236,28 @@ impl Content {
                 }
                 Poll::Ready(item)
             }
+            Source::Foreign(body) => {
+                let body = body.get_mut().unwrap_or_else(PoisonError::into_inner);
+                let item = loop {
+                    match std::task::ready!(body.as_mut().poll_frame(cx)).transpose() {
+                        Ok(None) => break None,
+                        Err(error) => break Some(Err(error)),
+                        Ok(Some(frame)) => match frame.into_data() {
+                            Ok(data) if data.is_empty() => {}
+                            Ok(data) => return Poll::Ready(Some(Ok(data))),
+                            Err(frame) => match section(frame) {
+                                Ok(section) => {
+                                    self.trailers = Some(section);
+                                    break None;
+                                }
+                                Err(_) => break Some(Err(ContentError::Invalid)),
+                            },
+                        },
+                    }
+                };
+                self.source = Source::Done;
+                Poll::Ready(item)
+            }
         }
     }
 }
@@ -222,7 +275,7 @@ impl fmt::Debug for Content {
         f.write_str(match &self.source {
             Source::Done => "Content(done)",
             Source::Ready(_) => "Content(ready)",
-            Source::Feed(_) => "Content(streamed)",
+            Source::Feed(_) | Source::Foreign(_) => "Content(streamed)",
         })
     }
 }
@@ -257,7 +310,7 @@ impl http_body::Body for Content {
         match &self.source {
             Source::Done => http_body::SizeHint::with_exact(0),
             Source::Ready(bytes) => http_body::SizeHint::with_exact(bytes.len() as u64),
-            Source::Feed(_) => http_body::SizeHint::default(),
+            Source::Feed(_) | Source::Foreign(_) => http_body::SizeHint::default(),
         }
     }
 }

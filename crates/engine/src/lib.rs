@@ -28,6 +28,7 @@
 //! | `privileges` | from root to the user that the server runs as |
 //! | `blocking` | threads for what must not stop a worker |
 //! | [`offline`] | one exchange without a connection, for tests of applications |
+//! | `foreign` | requests that other servers have read |
 //! | `informational` | what handlers send before their response |
 //! | `request`, `content`, `response`, `body` | what applications see |
 
@@ -50,6 +51,7 @@ mod deadline;
 mod desk;
 mod draining;
 mod exchange;
+mod foreign;
 mod handle;
 mod histogram;
 mod informational;

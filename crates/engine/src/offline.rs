@@ -11,7 +11,7 @@ use ajay_http::{ContentSize, FieldSection, Limits, ResponseHead, SendBody, Statu
 use bytes::Bytes;
 
 use crate::body::Piece;
-use crate::content::Content;
+use crate::content::{COLLECTED_BYTES_MAX, Content};
 use crate::informational::{self, Informational};
 use crate::request::{Parts, PeerAddr};
 use crate::{BoxError, Request, Response};
@@ -59,9 +59,6 @@ struct Exchange {
     config: ajay_h1::Config,
     wire: Wire,
 }
-
-/// As the engine's own default: content that is collected.
-const COLLECTED_BYTES_MAX: usize = 4 << 20;
 
 impl Exchange {
     fn read(&mut self, bytes: &[u8], peer: PeerAddr) -> Result<Request, StatusCode> {

@@ -16,7 +16,7 @@
 //! | you want | see |
 //! |---|---|
 //! | several routes | [`Router`] |
-//! | to do something before and after handlers | [`Middleware`] |
+//! | to do something before and after handlers | [`Middleware`]; ready-made: [`middleware`] (compression: feature `compression`) |
 //! | values that handlers share | [`Router::state`], [`PerWorker`] |
 //! | to read the request's content | [`Content`]; `Request::json`, `form`, `multipart` (features `json`, `forms`, `multipart`) |
 //! | to serve files | `Files` (feature `files`) |
@@ -114,6 +114,7 @@ mod guide {
         JsonApi "json-api.md"
         Limits "limits.md"
         Logging "logging.md"
+        Middleware "middleware.md"
         Processes "processes.md"
         Routing "routing.md"
         Stopping "stopping.md"

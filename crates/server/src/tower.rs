@@ -22,7 +22,10 @@
 //! Its future stays on the worker that owns the connection, and is dropped when the client goes away. Its
 //! response's body is asked for more only when the client has taken enough; one that fails breaks the response off. 101
 //! (Switching Protocols) is answered with 501: connections are not handed over yet.
+//!
+//! [`into_tower`] goes the other way: an application of ours as a service, inside another server.
 
+mod into;
 mod request;
 mod response;
 
@@ -35,6 +38,7 @@ use ajay_engine::{BoxError, Response, StatusCode};
 use http::Extensions;
 use tower_service::Service;
 
+pub use into::{IntoTower, ResponseBody, ResponseFuture, into_tower};
 pub use request::RequestBody;
 
 use crate::{Application, Handler, IntoResponse, Request};
