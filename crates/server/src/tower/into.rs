@@ -110,7 +110,7 @@ impl IntoTower {
 
     /// How the client's address is found in the extensions that the other server has set. If nothing is
     /// said: axum's `ConnectInfo<SocketAddr>`, with the feature `axum`. Without one it is
-    /// [`PeerAddr::Unix`](crate::PeerAddr::Unix).
+    /// [`PeerAddr::Unix`].
     #[must_use]
     pub fn peer_addr<F>(mut self, find: F) -> IntoTower
     where
