@@ -1,6 +1,6 @@
 //! Clients that go away, and applications that fail: who notices, and who does not.
 
-use ajay_blackbox::{Client, End, Server, pattern, program, wait_for};
+use ajay_blackbox::{Address, Client, End, Server, pattern, program, wait_for};
 
 fn server(settings: &[&str]) -> Server {
     Server::start(program!("testserver"), settings)
@@ -317,4 +317,74 @@ fn nothing_leaks() {
     wait_for("the descriptors", || {
         (descriptors(server.pid()) <= before).then_some(())
     });
+}
+
+/// A thousand clients leave in the middle of their handlers: each future is dropped, once, and
+/// the server has nothing more than before.
+#[test]
+fn a_thousand_clients_that_leave_leave_nothing() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use ajayserver::{Counter, ListenAddr, Request};
+
+    struct Guard(Arc<AtomicUsize>);
+
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    const CLIENTS: usize = 1000;
+    let (begun, dropped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let server = ajayserver::Server::builder()
+        .threads(1)
+        .handle_signals(false)
+        .listen("127.0.0.1:0")
+        .and_then(ajayserver::Builder::bind)
+        .expect("bind");
+    let ListenAddr::Tcp(address) = server.local_addrs()[0] else {
+        panic!("not TCP")
+    };
+    let handle = server.handle();
+    let app = {
+        let (begun, dropped) = (Arc::clone(&begun), Arc::clone(&dropped));
+        async move |_: Request| {
+            let _guard = Guard(Arc::clone(&dropped));
+            begun.fetch_add(1, Ordering::SeqCst);
+            std::future::pending::<&'static str>().await
+        }
+    };
+    let thread = std::thread::spawn(move || server.run(app));
+    let address = Address::Tcp(address);
+    for round in 1..=2 {
+        let mut clients: Vec<Client> = (0..CLIENTS)
+            .map(|_| {
+                let mut client = Client::connect(&address);
+                client.get("/", "");
+                client
+            })
+            .collect();
+        wait_for("all handlers have begun", || {
+            (begun.load(Ordering::SeqCst) == round * CLIENTS).then_some(())
+        });
+        assert_eq!(dropped.load(Ordering::SeqCst), (round - 1) * CLIENTS);
+        // Half of them by FIN, half by a reset.
+        let resets = clients.split_off(CLIENTS / 2);
+        drop(clients);
+        resets.into_iter().for_each(Client::reset);
+        wait_for("all handlers are dropped", || {
+            (dropped.load(Ordering::SeqCst) == round * CLIENTS).then_some(())
+        });
+        wait_for("no connection is left", || {
+            (handle.counters().open_connections() == 0).then_some(())
+        });
+    }
+    let cancelled = handle.counters().get(Counter::HandlersCancelled);
+    assert_eq!(cancelled, 2 * CLIENTS as u64);
+    assert_eq!(begun.load(Ordering::SeqCst), 2 * CLIENTS);
+    handle.shutdown();
+    thread.join().expect("no panic").expect("a clean drain");
+    assert_eq!(dropped.load(Ordering::SeqCst), 2 * CLIENTS);
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask check`: formatting, lints, rustdoc, dependencies, the book.
+//! `cargo xtask check`: formatting, lints, features, rustdoc, the public API, dependencies, the book.
 
 use std::path::Path;
 
@@ -18,6 +18,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--all-features",
         "--locked",
         "--",
         "-D",
@@ -28,14 +29,38 @@ pub(crate) fn run() -> Result<(), Failure> {
         "doc",
         "--workspace",
         "--no-deps",
+        "--all-features",
         "--document-private-items",
         "--locked",
     ])
     .env("RUSTDOCFLAGS", "-D warnings")
     .run()?;
+    features()?;
+    crate::api::run(false)?;
     cargo(&["deny", "--locked", "check", "bans", "licenses", "sources"]).run()?;
     command("mdbook", &["build", "docs"]).run()?;
     check_book(&root().join("docs/src"))
+}
+
+/// The library with no feature, with each, and with each two: what one of them needs must not come
+/// from another by chance. Only the library is built anew, a second and a half for each of the 45.
+fn features() -> Result<(), Failure> {
+    cargo(&[
+        "hack",
+        "clippy",
+        "--package",
+        "ajayserver",
+        "--lib",
+        "--feature-powerset",
+        "--depth",
+        "2",
+        "--locked",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ])
+    .run()
 }
 
 /// mdBook builds a page that SUMMARY.md does not name into nothing, and says nothing.

@@ -5,8 +5,10 @@
 // Its output is for a person at a terminal.
 #![allow(clippy::print_stdout)]
 
+mod api;
 mod check;
 mod run;
+mod sanitizers;
 mod setup;
 mod test;
 mod tidy;
@@ -21,14 +23,19 @@ cargo xtask COMMAND
   setup        install what the other commands need: Debian packages, cargo tools
                (`cargo xtask setup heavy`: and what test-heavy needs)
   test         all tests: unit, integration, examples, documentation
-  test-heavy   the long tests: simulation, a browser, fuzz smoke, planted bugs
-               (one of them: cargo xtask test-heavy simulation|browser|fuzz|planted)
-  check        formatting, lints, rustdoc, licences and sources, the book
+  test-heavy   the long tests: simulation, bad networks, a browser, fuzz smoke, sanitizers, planted bugs
+               (one: cargo xtask test-heavy simulation|networks|browser|fuzz|sanitizers|planted)
+  check        formatting, lints, rustdoc, features, public API, licences and sources, the book
+  api          the public API of ajayserver against crates/server/public-api.txt
+               (`cargo xtask api --bless` writes it)
   tidy         rules of our own: sizes, dependency direction, tables that match the code
   ci           what .ci/run runs: all of the above
 ";
 
 fn main() -> ExitCode {
+    if let Some(code) = api::as_rustdoc() {
+        return code;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments[..] {
@@ -38,6 +45,8 @@ fn main() -> ExitCode {
         ["test-heavy"] => test::heavy(test::HEAVY),
         ["test-heavy", part] => test::heavy(&[part]),
         ["check"] => check::run(),
+        ["api"] => api::run(false),
+        ["api", "--bless"] => api::run(true),
         ["tidy"] => tidy::run(),
         ["ci"] => ci(),
         ["help" | "--help" | "-h"] => {

@@ -27,6 +27,7 @@ const PACKAGES: &[&str] = &[
 /// Debian packages that only the long tests need.
 const PACKAGES_HEAVY: &[&str] = &[
     "chromium", // the browser test
+    "valgrind", // sanitizers
 ];
 
 /// Packages of PyPI, each with its version; into `target/python`, where nothing else sees them.
@@ -41,6 +42,9 @@ const PYTHON_PACKAGES: &[(&str, &str)] = &[
 const TOOLS: &[(&str, &str, &[&str])] = &[
     ("cargo-deny", "0.20.2", &["deny", "--version"]),
     ("cargo-fuzz", "0.13.2", &["fuzz", "--version"]),
+    ("cargo-hack", "0.6.46", &["hack", "--version"]),
+    // Of the rustdoc JSON that the compiler writes: format 57, Rust 1.95.
+    ("cargo-public-api", "0.52.0", &["public-api", "--version"]),
     ("mdbook", "0.5.4", &[]),
 ];
 

@@ -17,7 +17,17 @@ use tls_client::CIPHER;
 
 /// Where a request's content goes; file servers answer it as any other file.
 const OK_FILES: [&str; 2] = ["ok.txt", "upload"];
-const LONG_FILES: [(&str, usize); 2] = [("10k.txt", 10 * 1024), ("1m.txt", 1024 * 1024)];
+const LONG_FILES: [(&str, usize); 3] = [
+    ("10k.txt", 10 * 1024),
+    ("1m.txt", 1024 * 1024),
+    ("20m.txt", 20 * 1024 * 1024),
+];
+
+/// What the application takes (`peers/app/src/model.rs`): 1 KiB of JSON.
+const ORDER: &str = include_str!("../../loads/app/order.json");
+const FORM: &str = include_str!("../../loads/app/form.txt");
+const PART_BYTES: usize = 10 * 1024 * 1024;
+const BOUNDARY: &str = "boundary-of-the-bench";
 
 pub fn prepare(dirs: &Dirs) -> Result<()> {
     let files = dirs.files();
@@ -29,12 +39,28 @@ pub fn prepare(dirs: &Dirs) -> Result<()> {
     for (name, length) in LONG_FILES {
         write(&www.join(name), &vec![b'x'; length])?;
     }
+    write(&www.join("order.json"), ORDER.trim_end().as_bytes())?;
+    write(&www.join("form.txt"), FORM.trim_end().as_bytes())?;
+    write(&www.join("multipart.txt"), &multipart())?;
     write(&openssl_config(dirs), openssl_config_text().as_bytes())?;
     let (certificate, key) = (files.join("cert.pem"), files.join("key.pem"));
     if certificate.exists() && key.exists() {
         return Ok(());
     }
     make_certificate(&certificate, &key)
+}
+
+/// A form with a field and a file.
+fn multipart() -> Vec<u8> {
+    let mut form = format!(
+        "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nholiday\r\n\
+         --{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.bin\"\r\n\
+         Content-Type: application/octet-stream\r\n\r\n"
+    )
+    .into_bytes();
+    form.resize(form.len() + PART_BYTES, b'x');
+    form.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+    form
 }
 
 /// Makes clients that use OpenSSL offer what the others offer (`OPENSSL_CONF`).

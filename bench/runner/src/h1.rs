@@ -2,10 +2,11 @@
 
 use crate::{
     error::{Context as _, Result, fail},
+    place::Dirs,
     spec::Content,
 };
 use std::{
-    fmt,
+    fmt, fs,
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
@@ -20,10 +21,16 @@ const READ_BYTES: usize = 16 * 1024;
 const SHOWN_BYTES: usize = 1024;
 
 /// GET and POST must be answered with 200 and `OK`, or GET with the content of the load.
-pub fn check(address: SocketAddr, tls: bool, content: Option<&Content>) -> Result<()> {
+pub fn check(dirs: &Dirs, address: SocketAddr, tls: bool, content: Option<&Content>) -> Result<()> {
     let (requests, wanted) = match content {
         None => (vec![get(address), post(address)], Wanted::Ok),
-        Some(Content { path, bytes }) => (vec![get_path(address, path)], Wanted::Length(*bytes)),
+        Some(content) => {
+            let request = match &content.post {
+                None => get_path(address, &content.path),
+                Some(file) => post_file(dirs, address, content, file)?,
+            };
+            (vec![request], Wanted::Length(content.bytes))
+        }
     };
     for request in requests {
         let method = String::from_utf8_lossy(&request[..4]).trim().to_string();
@@ -43,6 +50,20 @@ pub fn get(address: SocketAddr) -> Vec<u8> {
 
 fn get_path(address: SocketAddr, path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").into_bytes()
+}
+
+fn post_file(dirs: &Dirs, address: SocketAddr, content: &Content, file: &str) -> Result<Vec<u8>> {
+    let file = dirs.files().join("www").join(file);
+    let data = fs::read(&file).context(|| format!("read {}", file.display()))?;
+    let (path, length) = (&content.path, data.len());
+    let media_type = content
+        .media_type
+        .as_deref()
+        .unwrap_or("application/octet-stream");
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
+    );
+    Ok([head.as_bytes(), &data].concat())
 }
 
 fn post(address: SocketAddr) -> Vec<u8> {

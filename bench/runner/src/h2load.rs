@@ -57,6 +57,9 @@ fn command(spec: &H2load, dirs: &Dirs, load: &Load, port: u16, run: Run) -> Vec<
         let file = dirs.files().join("www").join(post);
         command.extend(["-d".into(), file.display().to_string()]);
     }
+    if let Some(media_type) = &spec.media_type {
+        command.extend(["-H".into(), format!("content-type: {media_type}")]);
+    }
     let scheme = if load.tls { "https" } else { "http" };
     if load.tls {
         command.push(format!("--tls13-ciphers={CIPHER}"));

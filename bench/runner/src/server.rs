@@ -123,8 +123,8 @@ impl Server {
 
     fn check(&self, dirs: &Dirs, peer: &Peer, load: &Load) -> Result<()> {
         let checked = match &load.tool {
-            Tool::Wrk(wrk) => h1::check(self.address, load.tls, wrk.content.as_ref()),
-            Tool::Idle(Idle { http2: false, .. }) => h1::check(self.address, load.tls, None),
+            Tool::Wrk(wrk) => h1::check(dirs, self.address, load.tls, wrk.content.as_ref()),
+            Tool::Idle(Idle { http2: false, .. }) => h1::check(dirs, self.address, load.tls, None),
             Tool::Idle(_) => h2::check(self.address),
             Tool::H2load(h2load) => h2load::check(dirs, load, h2load, self.address.port()),
             // The load itself fails if there is none.

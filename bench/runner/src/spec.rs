@@ -92,6 +92,10 @@ pub struct Wrk {
 pub struct Content {
     pub path: String,
     pub bytes: u64,
+    /// The file (of those the bench makes) that is sent, with POST.
+    pub post: Option<String>,
+    /// Its `Content-Type`.
+    pub media_type: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -102,6 +106,8 @@ pub struct H2load {
     pub path: String,
     /// The file (of those the bench makes) that is sent, with POST.
     pub post: Option<String>,
+    /// Its `Content-Type`.
+    pub media_type: Option<String>,
     /// The length of the content that a request moves: that of its response, or its own with `post`.
     pub content_bytes: u64,
 }
@@ -517,7 +523,15 @@ mod tests {
         let (path, bytes) = ("/1m.txt".to_string(), 1_048_576);
         assert_eq!(
             load("content = { path = '/1m.txt', bytes = 1048576 }"),
-            (Some(Content { path, bytes }), true)
+            (
+                Some(Content {
+                    path,
+                    bytes,
+                    post: None,
+                    media_type: None
+                }),
+                true
+            )
         );
         assert!(!load("content = { path = '1m.txt', bytes = 1048576 }").1);
     }

@@ -113,7 +113,7 @@ impl Body {
         }
     }
 
-    /// The number of bytes, if it is known before the body is sent.
+    /// The number of bytes, if it is known before the body is sent: what `Content-Length` will say.
     pub fn exact_len(&self) -> Option<u64> {
         match &self.kind {
             Kind::Empty => Some(0),
@@ -383,7 +383,7 @@ impl BodyWriter {
         .await
     }
 
-    /// Completes the message.
+    /// Completes the message: the last chunk of HTTP/1.1, END_STREAM of HTTP/2, FIN of HTTP/3.
     pub fn finish(self) {
         self.pipe.finish(None);
     }

@@ -14,8 +14,8 @@ use ajay_http::FieldSection;
 use bytes::{Bytes, BytesMut};
 
 use crate::body::{header_map, section};
-use crate::exchange::Signal;
 use crate::memory::Held;
+use crate::wake::Signal;
 
 /// The content of a request (RFC 9110 §6.4).
 ///
@@ -154,6 +154,8 @@ impl Content {
     /// All content that is still to come, if it is not more than
     /// `content_collected_bytes_max` (4 MiB by default).
     ///
+    /// Not cancel safe: when the future is dropped, what it has gathered is lost.
+    ///
     /// # Errors
     /// [`ContentError::TooLarge`] above the limit, and whatever ended the content early.
     pub async fn collect(&mut self) -> Result<Bytes, ContentError> {
@@ -198,12 +200,12 @@ impl Content {
         self.trailers.as_deref()
     }
 
-    /// Whether nothing more will come.
+    /// Whether nothing more will come: there was no content, or all of it has been read.
     pub fn is_end(&self) -> bool {
         matches!(self.source, Source::Done)
     }
 
-    /// Poll form of [`data`](Content::data).
+    /// Poll form of [`data`](Content::data): the last waker that it was given is woken when there is more.
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ContentError>>> {
         let item = std::task::ready!(self.poll_source(cx));
         if let (Some(left), Some(Ok(data))) = (&mut self.bytes_left, &item) {

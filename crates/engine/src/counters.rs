@@ -262,7 +262,8 @@ impl CountersSnapshot {
             .collect()
     }
 
-    /// The value of one counter.
+    /// The value of one counter, since the server was started. In a server of several processes it goes on when
+    /// one of them is replaced.
     pub fn get(&self, counter: Counter) -> u64 {
         self.values[counter as usize]
     }
@@ -285,7 +286,7 @@ impl CountersSnapshot {
         &self.turn_time
     }
 
-    /// Every counter with its value.
+    /// Every counter with its value, in the order of [`Counter::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (Counter, u64)> + '_ {
         Counter::ALL
             .iter()

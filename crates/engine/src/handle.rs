@@ -132,7 +132,8 @@ impl Handle {
         self.command(Command::Drain);
     }
 
-    /// Cuts every connection now.
+    /// Cuts every connection now: handlers are dropped, connections are reset, and
+    /// [`Engine::run`](crate::Engine::run) returns. Returns at once, and may be called more than once.
     pub fn stop(&self) {
         self.command(Command::Stop);
     }
@@ -143,7 +144,8 @@ impl Handle {
         self.shared.is_draining.load(Ordering::Acquire)
     }
 
-    /// Where the engine listens.
+    /// Where the engine listens, in the order in which the places were named; a port that was given as 0 is the
+    /// one the system chose.
     pub fn local_addrs(&self) -> &[ListenAddr] {
         &self.shared.addresses
     }

@@ -22,7 +22,7 @@
 //! | `quic` | UDP sockets and QUIC connections: drives `quinn-proto` and `ajay-h3` |
 //! | [`tls`] | what listeners need to speak TLS |
 //! | `desk` | what sessions of all versions do with exchanges |
-//! | `exchange` | slots for handlers that did not finish at once, and their wakers |
+//! | `exchange`, `wake` | slots for handlers that did not finish at once, and their wakers |
 //! | `deadline` | the bucketed wheel |
 //! | `draining` | what a worker's drain is for those it runs |
 //! | `privileges` | from root to the user that the server runs as |
@@ -32,9 +32,10 @@
 //! | `informational` | what handlers send before their response |
 //! | `request`, `content`, `response`, `body` | what applications see |
 
-// The exceptions are `reactor` and `inherit`, where safety rests on who owns a descriptor, and
-// `mapping`, which is memory shared with other processes.
+// The exceptions are those of docs/src/design/unsafe.md.
 #![deny(unsafe_code)]
+// What is public here is public in the library, or is shown by it.
+#![deny(missing_docs)]
 
 mod accept;
 mod admission;
@@ -74,8 +75,10 @@ mod response;
 mod service;
 mod session;
 mod start;
+mod sync;
 mod systemd;
 pub mod tls;
+mod wake;
 mod worker;
 
 /// The body of a fuzz target.

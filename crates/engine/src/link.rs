@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::exchange::WakeQueue;
 use crate::listener::Listener;
 use crate::mapping::SlotRef;
 use crate::quic::socket::Udp;
+use crate::wake::WakeQueue;
 
 /// The way to one worker, from any thread.
 pub(crate) struct Link {

@@ -19,6 +19,7 @@
 //! is forwarded. Secrets are shared by all workers, so that whoever gets a packet can answer it.
 
 mod accept;
+mod balance;
 mod connection;
 mod endpoint;
 pub(crate) mod forward;
@@ -35,7 +36,7 @@ pub(crate) mod socket;
 mod timers;
 mod transmit;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -54,8 +55,8 @@ use crate::service::Service;
 use connection::{Connection, Phase};
 use endpoint::Servers;
 use forward::Forwarding;
-use id::Seat;
-use later::{Full, Newcomers};
+use id::{ID_LEN, LastId, Seat};
+use later::{Class, Full, Newcomers, Waiting};
 use session::{Outcome, Session};
 use socket::{Batch, Port, Udp};
 use timers::Timers;
@@ -133,13 +134,16 @@ pub(crate) struct Quic {
     places: Vec<Place>,
     /// Connections that something has happened to.
     listed: Vec<u32>,
-    /// Those of them that have to wait: in their handshakes, and in debt.
-    fresh: VecDeque<u32>,
-    later: VecDeque<u32>,
+    /// Those of them that have to wait.
+    waiting: Waiting,
     newcomers: Newcomers,
+    last_id: LastId,
+    /// Connections in their handshakes, by the identifiers that their clients know.
+    in_handshake: HashSet<[u8; ID_LEN]>,
     full: Full,
     /// What those that wait took of later turns.
     overdrawn: Duration,
+    heavy_overdrawn: Duration,
     /// Connections in the order in which they came, some of which are still in their handshakes.
     half_open: VecDeque<(u32, u32)>,
     /// Connections that are closed, in their order, some of which are forgotten already.
@@ -196,7 +200,8 @@ impl Quic {
             .map(|udp| Port::new(udp, None).map(Some))
             .collect::<io::Result<Vec<_>>>()?;
         let may_fragment = ports.iter().flatten().any(Port::may_fragment);
-        let config = endpoint::config(&secret, seat);
+        let last_id = LastId::default();
+        let config = endpoint::config(&secret, seat, &last_id);
         let servers = Servers::new(&cx.config, &cx.entries, &secret);
         Ok(Quic {
             endpoint: Endpoint::new(config, servers.any(), !may_fragment, None),
@@ -208,11 +213,13 @@ impl Quic {
             forwarding,
             places: Vec::new(),
             listed: Vec::new(),
-            fresh: VecDeque::new(),
-            later: VecDeque::new(),
+            last_id,
+            in_handshake: HashSet::new(),
+            waiting: Waiting::default(),
             newcomers: Newcomers::new(secret.id_key()[0]),
             full: Full::default(),
             overdrawn: Duration::ZERO,
+            heavy_overdrawn: Duration::ZERO,
             half_open: VecDeque::new(),
             closing: VecDeque::new(),
             driven: Vec::new(),
@@ -305,8 +312,7 @@ impl Quic {
     /// Whether there is something to do now.
     pub(crate) fn has_work(&self) -> bool {
         !self.listed.is_empty()
-            || !self.fresh.is_empty()
-            || !self.later.is_empty()
+            || !self.waiting.is_empty()
             || !self.newcomers.is_empty()
             || self.has_forwarded
             || self.ports.iter().flatten().any(|port| port.is_readable)
@@ -342,8 +348,9 @@ impl Quic {
         while let Some((deadline, index)) = self.timers.pop(self.now) {
             self.timer_passed(deadline, index);
         }
-        self.drive_listed(desk, admission);
-        self.drive_later(desk, admission);
+        let light = self.drive_listed(desk, admission);
+        self.drive_heavy(desk, admission, light);
+        self.drive_later(desk, admission, light);
     }
 
     fn put(&mut self, connection: Box<Connection>) {
@@ -361,11 +368,15 @@ impl Quic {
         if let Some(connection) = self.connection(index)
             && !std::mem::replace(&mut connection.is_listed, true)
         {
-            match (connection.is_proven(), connection.phase) {
-                (true, _) => self.listed.push(index),
-                (false, Phase::Handshake) => self.fresh.push_back(index),
-                (false, _) => self.later.push_back(index),
-            }
+            let (class, generation) = (connection.class(), connection.token.generation);
+            self.line_up(index, class, generation);
+        }
+    }
+
+    fn line_up(&mut self, index: u32, class: Option<Class>, generation: u32) {
+        match class {
+            None => self.listed.push(index),
+            Some(class) => self.waiting.push(class, index, generation),
         }
     }
 
@@ -424,15 +435,23 @@ impl Quic {
         }
     }
 
-    fn drive_listed<S: Service>(&mut self, desk: &mut Desk<'_, S>, admission: &Admission) {
+    /// What it took, if there was anything to do.
+    fn drive_listed<S: Service>(
+        &mut self,
+        desk: &mut Desk<'_, S>,
+        admission: &Admission,
+    ) -> Option<Duration> {
+        if self.listed.is_empty() {
+            return None;
+        }
         let mut listed = std::mem::replace(&mut self.listed, std::mem::take(&mut self.driven));
-        if !listed.is_empty() {
-            let mut now = Instant::now();
-            for index in listed.drain(..) {
-                now = self.drive_one(desk, admission, index, now);
-            }
+        let began = Instant::now();
+        let mut now = began;
+        for index in listed.drain(..) {
+            now = self.drive_one(desk, admission, index, now);
         }
         self.driven = listed;
+        Some(now.saturating_duration_since(began))
     }
 
     fn take_out(&mut self, index: u32) -> Option<Box<Connection>> {
@@ -471,6 +490,11 @@ impl Quic {
             self.release_connection(desk, admission, &mut connection);
         }
         let is_over = self.endpoint_events(&mut connection);
+        if (connection.phase != Phase::Handshake || is_over || outcome == Outcome::Forget)
+            && let Some(id) = connection.first_id.take()
+        {
+            self.in_handshake.remove(&id);
+        }
         if outcome == Outcome::Forget && !is_over {
             self.endpoint
                 .handle_event(connection.handle, EndpointEvent::drained());
@@ -499,10 +523,8 @@ impl Quic {
         if is_closed_now {
             self.note_closed(index);
         }
-        match outcome {
-            Outcome::Again => self.list(index),
-            Outcome::NextTick => self.next_tick.push(index),
-            Outcome::Wait | Outcome::Forget => {}
+        if outcome == Outcome::NextTick {
+            self.next_tick.push(index);
         }
     }
 

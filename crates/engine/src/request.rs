@@ -76,12 +76,13 @@ impl Request {
         self.head().path()
     }
 
-    /// What follows the target's first `?`, undecoded.
+    /// What follows the target's first `?`, undecoded (RFC 3986 §3.4): empty for `/a?`, none for `/a`.
     pub fn query(&self) -> Option<&str> {
         self.head().query()
     }
 
-    /// Host and port the request is for: from the target where it names one, else from `Host`.
+    /// Host and port the request is for (RFC 9110 §7.2): from the target or `:authority` where there is one,
+    /// else from `Host`. None for HTTP/1.0 without `Host`. It is the client's word.
     pub fn authority(&self) -> Option<&str> {
         self.head().authority()
     }
@@ -91,7 +92,7 @@ impl Request {
         self.head().version()
     }
 
-    /// All field lines of the head, in order.
+    /// All field lines of the head, in order (RFC 9110 §5.2).
     pub fn fields(&self) -> &FieldSection {
         self.head().fields()
     }
@@ -109,7 +110,7 @@ impl Request {
             .and_then(|value| std::str::from_utf8(value).ok())
     }
 
-    /// Where the client is.
+    /// Where the client is, or the proxy that it comes through.
     pub fn peer_addr(&self) -> PeerAddr {
         self.parts().peer
     }
@@ -125,17 +126,19 @@ impl Request {
         self.parts().listener
     }
 
-    /// What was agreed on with the client, if the connection speaks TLS.
+    /// What was agreed on with the client, if the connection speaks TLS. None over cleartext.
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.parts().tls.as_deref()
     }
 
-    /// The content, to be read piece by piece or collected.
+    /// The content, to be read piece by piece or collected. What is not read when the request is dropped is
+    /// thrown away by the worker.
     pub fn content(&mut self) -> &mut Content {
         &mut self.parts_mut().content
     }
 
-    /// Takes the content out, leaving none behind: for a task that outlives the request.
+    /// Takes the content out, leaving none behind: for a task that outlives the request. After the response is
+    /// complete it gives [`ContentError::Closed`](crate::ContentError::Closed).
     pub fn take_content(&mut self) -> Content {
         std::mem::take(&mut self.parts_mut().content)
     }

@@ -20,7 +20,8 @@ pub struct Response {
 }
 
 impl Response {
-    /// A response with this status, no fields, and no body.
+    /// A response with this status, no fields, and no body. An informational status (1xx) cannot be the final
+    /// one: it is answered with 500, and counted as `response_misuse`.
     pub fn new(status: StatusCode) -> Response {
         let mut parts = ResponseParts::take();
         parts.status = status;
@@ -53,7 +54,7 @@ impl Response {
         Response::ok(Body::stream(write))
     }
 
-    /// Replaces the body.
+    /// Replaces the body. The one before is dropped.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Body>) -> Response {
         let body = body.into();
@@ -66,7 +67,7 @@ impl Response {
         self
     }
 
-    /// Replaces the status.
+    /// Replaces the status; see [`new`](Response::new) for those that cannot be sent.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Response {
         self.parts_mut().status = status;
@@ -118,7 +119,8 @@ impl Response {
         &self.parts().fields
     }
 
-    /// The field lines, to be changed.
+    /// The field lines, to be changed. A `Transfer-Encoding` of the caller's own, or a `Content-Length` that
+    /// contradicts the body, makes the response 500.
     pub fn fields_mut(&mut self) -> &mut FieldSection {
         &mut self.parts_mut().fields
     }

@@ -12,6 +12,8 @@
 //! * [`class`]: byte classes of the ABNF as tables.
 //! * [`date`]: the `Date` field's format.
 #![forbid(unsafe_code)]
+// What is public here is public in the library, or is shown by it.
+#![deny(missing_docs)]
 #![deny(clippy::unwrap_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 

@@ -31,7 +31,7 @@ impl Server {
         Builder::new().listen(address)?.bind()
     }
 
-    /// A server to be configured.
+    /// A server to be configured; nothing is bound until [`Builder::bind`].
     pub fn builder() -> Builder {
         Builder::new()
     }
@@ -81,11 +81,11 @@ impl Server {
         F: Fn(usize) -> H + Send + Sync,
     {
         let handler = |number| Rc::new(make(number));
-        let summary = if self.redirects.is_empty() {
+        let ended = if self.redirects.is_empty() {
             self.engine.run(self.signals, |number| {
                 let handler = handler(number);
                 move |request: ajay_engine::Request| handler.call(request.into())
-            })?
+            })
         } else {
             self.engine.run(self.signals, |number| {
                 let (handler, redirects) = (handler(number), self.redirects.clone());
@@ -99,9 +99,9 @@ impl Server {
                         }
                     }
                 }
-            })?
+            })
         };
-        Ok(summary)
+        ended.map_err(Error::start)
     }
 }
 
@@ -242,7 +242,8 @@ impl Builder {
         self
     }
 
-    /// Binds the addresses.
+    /// Binds the addresses. From here on the system completes connections, which wait in its queues until
+    /// [`Server::run`]; all are closed if the server is dropped instead.
     ///
     /// # Errors
     /// When there is none, or one cannot be listened on; when a certificate or key is no good, or
@@ -253,7 +254,7 @@ impl Builder {
             let message = "TLS or a redirect was set before the address that it is for";
             return Err(Error::address(message.to_owned()));
         }
-        let engine = Engine::bind(self.config, &self.places)?;
+        let engine = Engine::bind(self.config, &self.places).map_err(Error::start)?;
         Ok(Server {
             engine,
             redirects: Redirects::new(self.redirects),
@@ -351,11 +352,13 @@ macro_rules! setters {
 setters! {
     /// Pin worker *n* to the *n*-th CPU the process may use. Default: off.
     pin_workers => pin_workers: bool;
-    /// Send `Date`. Default: on.
+    /// Send `Date` (RFC 9110 §6.6.1), where the response has none of its own. Default: on.
     send_date => send_date: bool;
-    /// The value of `Server`, or none. Default: `ajayserver`.
+    /// The value of `Server` (RFC 9110 §10.2.4) where the response has none of its own, or none. Default:
+    /// `ajayserver`.
     server_name => server_name: ?&'static str;
-    /// Keep a handler running when the client has closed its sending side. Default: off.
+    /// Keep a handler running when an HTTP/1 client has closed its sending side, which most do only when they
+    /// are gone, and some to say that they have sent everything. Default: off, the handler is dropped.
     half_close => half_close: bool;
 
     /// Bytes of a request head; more is 431. Default: 16 KiB.
@@ -376,23 +379,28 @@ setters! {
     /// Open connections in this process; at the limit accepting pauses. Default: the limit of
     /// open files less 256.
     connections.connections_max => connections_max: ?usize;
-    /// Open connections of one worker; at the limit it stops accepting. Default: none.
+    /// Open connections of one worker; at the limit it stops accepting, and what the system gives to it waits.
+    /// Default: none, only `connections_max` holds.
     connections.connections_per_worker_max => connections_per_worker_max: ?usize;
     /// Open connections from one IPv4 address or IPv6 /64 network, in all processes; one more is
     /// answered 503. Default: none.
     connections.connections_per_address_max => connections_per_address_max: ?usize;
     /// TLS handshakes of one worker at a time; one more connection is closed. Default: 4096.
     connections.handshakes_max => handshakes_max: usize;
-    /// Requests on one connection, the last with `Connection: close`. Default: none.
+    /// Requests on one connection, the last with `Connection: close`; `None` for no bound. Default: none.
     connections.requests_per_connection_max => requests_per_connection_max: ?u32;
     /// Bytes that a worker holds for all its connections; above it requests are answered 503.
     /// Default: 256 MiB.
     connections.buffered_bytes_max => buffered_bytes_max: usize;
-    /// Bytes of content read ahead of a handler. Default: 64 KiB.
+    /// Bytes of content of one request read ahead of a handler; then the socket is not read until the
+    /// handler has taken some, and the client has to wait. Default: 64 KiB.
     connections.content_buffer_bytes_max => content_buffer_bytes_max: usize;
-    /// Bytes that `Content::collect` gathers at most. Default: 4 MiB.
+    /// Bytes that [`Content::collect`](crate::Content::collect) gathers at most; more is
+    /// [`ContentError::TooLarge`](crate::ContentError::TooLarge), as a response 413. JSON and forms are
+    /// collected, too. Default: 4 MiB.
     connections.content_collected_bytes_max => content_collected_bytes_max: usize;
-    /// Bytes of unread content thrown away to keep a connection. Default: 256 KiB.
+    /// Bytes of content that no handler has read, thrown away after the response to keep the connection; if
+    /// more is left it is closed. Default: 256 KiB.
     connections.content_discarded_bytes_max => content_discarded_bytes_max: u64;
     /// Bytes a second that a worker throws away for all its connections, of clients that were refused and
     /// of content in tiny pieces; those beyond it wait. Default: 16 MiB.
@@ -401,7 +409,8 @@ setters! {
     /// longest. Default: 8192.
     connections.lingering_max => lingering_max: usize;
 
-    /// HTTP/2 on cleartext connections, for clients that begin with it. Default: on.
+    /// HTTP/2 on cleartext connections, for clients that begin with it (prior knowledge, RFC 9113 §3.3).
+    /// Default: on; HTTP/1 is served on the same port.
     http2.cleartext => http2_cleartext: bool;
     /// Requests of an HTTP/2 or HTTP/3 connection at once; one more is reset (REFUSED_STREAM,
     /// H3_REQUEST_REJECTED). Default: 100.
@@ -410,20 +419,20 @@ setters! {
     /// with more than 8 of them gets no further ones (REFUSED_STREAM). Default: 8192.
     http2.waiting_streams_max => waiting_streams_max: usize;
 
-    /// For how long other versions on a port with HTTP/3 tell clients of it (`Alt-Svc`), in seconds; 0 tells
-    /// them nothing. Default: one day.
+    /// For how long other versions on a port with HTTP/3 tell clients of it (`Alt-Svc`, RFC 7838), in seconds;
+    /// 0 tells them nothing. Default: one day.
     http3.alt_svc_max_age => alt_svc_max_age: u32;
-    /// Bytes of QPACK's dynamic table that a client's encoder may use. Default: 0, which makes a request take
+    /// Bytes of QPACK's dynamic table that a client's encoder may use (RFC 9204 §3.2). Default: 0, which makes a request take
     /// a few hundred bytes more, and rules out what can be done with a table.
     http3.qpack_table_bytes_max => qpack_table_bytes_max: u32;
-    /// HTTP/3 requests of a connection that may wait for its encoder. Default: 0.
+    /// HTTP/3 requests of a connection that may wait for its encoder (RFC 9204 §2.1.2). Default: 0.
     http3.qpack_blocked_streams_max => qpack_blocked_streams_max: u32;
-    /// How fast a QUIC connection sends. Default: Cubic.
+    /// How fast a QUIC connection sends: its congestion control (RFC 9002 §7). Default: Cubic.
     quic.congestion => quic_congestion: Congestion;
-    /// When QUIC clients have to prove their address. Default: while more than 512 handshakes of a worker are
+    /// When QUIC clients have to prove their address with a Retry (RFC 9000 §8.1.2). Default: while more than 512 handshakes of a worker are
     /// under way.
     quic.retry => quic_retry: Retry;
-    /// Let QUIC clients change their address. Default: on.
+    /// Let QUIC clients change their address (RFC 9000 §9). Default: on.
     quic.migration => quic_migration: bool;
     /// Make the kernel give each QUIC packet to the worker that has its connection. Default: on.
     quic.steering => quic_steering: bool;
@@ -433,7 +442,7 @@ setters! {
     quic.connection_window => quic_connection_window: u32;
     /// What a QUIC connection's transport is given beyond its congestion window, in bytes. Default: 64 KiB.
     quic.send_ahead_bytes => quic_send_ahead_bytes: u32;
-    /// The largest UDP payload that path MTU discovery tries, in bytes. Default: 1452.
+    /// The largest UDP payload that path MTU discovery tries (RFC 9000 §14.3), in bytes. Default: 1452.
     quic.datagram_bytes_max => quic_datagram_bytes_max: u16;
     /// Receive buffer of each UDP socket, in bytes. Default: 4 MiB.
     quic.receive_buffer_bytes => quic_receive_buffer_bytes: usize;
@@ -461,21 +470,26 @@ setters! {
     /// The same, and for content, of an HTTP/2 connection with more than 8 streams that wait for the
     /// client, while a worker has more than `waiting_streams_max`. Default: 1 s.
     deadlines.crowded_timeout => crowded_timeout: ?Duration;
-    /// Bytes per second below which a transfer is ended. Default: 240.
+    /// Bytes per second, either way, below which a transfer is ended after `rate_grace`: content with 408,
+    /// output with a reset; `None` for no bound. Default: 240.
     deadlines.rate_min => rate_min: ?u32;
     /// How long a transfer may be slower than `rate_min`. Default: 5 s.
     deadlines.rate_grace => rate_grace: Duration;
-    /// Between two requests; silent close. Default: 75 s.
+    /// Between two requests on a connection; silent close. `None` keeps idle connections for as long as their
+    /// clients do. Default: 75 s.
     deadlines.idle_timeout => idle_timeout: ?Duration;
-    /// Age after which a connection's current response is its last. Default: none.
+    /// Age after which a connection's current response is its last (`Connection: close`, GOAWAY), and an idle
+    /// connection is closed. Default: none.
     deadlines.lifetime_max => lifetime_max: ?Duration;
-    /// How long a connection we close is still read. Default: 5 s.
+    /// How long a connection whose sending side we have closed is still read, so that its client sees the last
+    /// response and not a reset. Default: 5 s.
     deadlines.linger_timeout => linger_timeout: Duration;
-    /// On drain, how long accepting goes on. Default: none.
+    /// On drain, how long accepting goes on as before, while [`Handle::is_draining`] says so already: for load
+    /// balancers that ask whether the server is ready. Default: none.
     deadlines.drain_delay => drain_delay: Duration;
-    /// On drain, how long an idle connection may begin a request. Default: 500 ms.
+    /// On drain, how long an idle connection may still begin a request before it is closed. Default: 500 ms.
     deadlines.drain_idle_timeout => drain_idle_timeout: Duration;
-    /// On drain, when what is left is cut. Default: 30 s.
+    /// On drain, when what is left is cut: handlers are dropped and connections reset. Default: 30 s.
     deadlines.drain_timeout => drain_timeout: Duration;
 
     /// Closures of [`blocking`](crate::blocking) that run at a time in this process. Default: 64.
@@ -484,14 +498,17 @@ setters! {
     /// [`BlockingError::Full`](crate::BlockingError::Full), as a response 503. Default: 1024.
     blocking.blocking_queue_max => blocking_queue_max: usize;
 
-    /// Length of the kernel's accept queue, per worker. Default: 4096.
+    /// Length of the system's queue of connections that wait to be accepted, for each worker; `somaxconn` bounds
+    /// it. Default: 4096.
     sockets.backlog => backlog: u32;
-    /// `TCP_NODELAY`. Default: on.
+    /// `TCP_NODELAY`: send at once what does not fill a packet. Default: on.
     sockets.nodelay => nodelay: bool;
-    /// Idle time before TCP keep-alive probes. Default: 60 s.
+    /// Idle time before TCP keep-alive probes; `None` for no probes. Default: 60 s.
     sockets.tcp_keepalive => tcp_keepalive: ?Duration;
-    /// `TCP_NOTSENT_LOWAT` in bytes. Default: 64 KiB.
+    /// `TCP_NOTSENT_LOWAT` in bytes: what the system holds unsent for a client that does not read; `None` for
+    /// as much as it likes, 3 to 4 MiB. Default: 64 KiB.
     sockets.notsent_lowat => notsent_lowat: ?u32;
-    /// IPv6 listeners accept IPv6 only. Default: on.
+    /// IPv6 listeners accept IPv6 only. Default: on. Off lets `[::]` take IPv4 clients, too; then `0.0.0.0` with
+    /// the same port cannot be bound beside it.
     sockets.ipv6_only => ipv6_only: bool;
 }

@@ -29,6 +29,13 @@ impl Error {
         }
     }
 
+    // No `From`, which would make the engine's error a part of the public API.
+    pub(crate) fn start(error: StartError) -> Error {
+        Error {
+            kind: Kind::Start(error),
+        }
+    }
+
     pub(crate) fn drain_cut(connections: usize) -> Error {
         Error {
             kind: Kind::DrainCut(connections),
@@ -116,14 +123,6 @@ impl From<RouteErrors> for Error {
     fn from(errors: RouteErrors) -> Error {
         Error {
             kind: Kind::Routes(errors),
-        }
-    }
-}
-
-impl From<StartError> for Error {
-    fn from(error: StartError) -> Error {
-        Error {
-            kind: Kind::Start(error),
         }
     }
 }

@@ -15,7 +15,8 @@ use crate::{IntoResponse, Layer, Request};
 /// goes away, when `handler_timeout` passes (503), and at the end of a drain. A panic answers
 /// 500 and hurts no other request.
 pub trait Handler: 'static {
-    /// Begins to answer a request. The future keeps the worker's clone of the handler alive.
+    /// Begins to answer a request. The future keeps the worker's clone of the handler alive. Dropped
+    /// before it is ready, it answers nothing; what it did before its last `await` stays done.
     fn call(self: &Rc<Self>, request: Request) -> impl Future<Output = Response> + use<Self>;
 
     /// This handler inside a [`Layer`]: the compiler sees through both, and nothing is allocated.

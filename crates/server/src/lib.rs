@@ -31,6 +31,8 @@
 //! | to test an application without a socket | `testing` (feature `testing`) |
 
 #![forbid(unsafe_code)]
+// What is public here is public in the library, or is shown by it.
+#![deny(missing_docs)]
 
 mod builder;
 #[cfg(any(feature = "compression", feature = "files"))]
@@ -91,17 +93,32 @@ pub use sse::{Event, InvalidEvent, Sse, SseError, SseWriter};
 
 /// The guide's examples are tested along with those of the documentation.
 #[cfg(doctest)]
-#[doc = include_str!("../../../docs/src/guide/content.md")]
-struct GuideContent;
+mod guide {
+    macro_rules! pages {
+        ($($name:ident $file:literal)*) => {
+            $(
+                #[doc = include_str!(concat!("../../../docs/src/guide/", $file))]
+                struct $name;
+            )*
+        };
+    }
 
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/src/guide/middleware.md")]
-struct GuideMiddleware;
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/src/guide/routing.md")]
-struct GuideRouting;
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/src/guide/tower.md")]
-struct GuideTower;
+    pages! {
+        Content "content.md"
+        Deploying "deploying.md"
+        FromActix "from-actix.md"
+        FromAxum "from-axum.md"
+        FromFasthttp "from-fasthttp.md"
+        GettingStarted "getting-started.md"
+        Handlers "handlers.md"
+        JsonApi "json-api.md"
+        Limits "limits.md"
+        Logging "logging.md"
+        Middleware "middleware.md"
+        Processes "processes.md"
+        Routing "routing.md"
+        Stopping "stopping.md"
+        Tls "tls.md"
+        Tower "tower.md"
+    }
+}

@@ -43,7 +43,10 @@ impl<T: 'static> PerWorker<T> {
         }
     }
 
-    /// The value of the thread that calls.
+    /// The value of the thread that calls, made now if it has none yet.
+    ///
+    /// # Panics
+    /// When `make` does; the next call tries again.
     pub fn get(&self) -> Rc<T> {
         let there = VALUES.with_borrow(|values| values.get(&self.id).cloned());
         if let Some(Ok(value)) = there.map(Rc::downcast) {

@@ -84,12 +84,13 @@ impl Request {
         }
     }
 
-    /// As [`state`](Request::state), where there may be none.
+    /// As [`state`](Request::state), where there may be none: None, and no panic.
     pub fn try_state<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.route()?.states.as_ref()?.get()
     }
 
-    /// Values that middleware leaves for those after it, one of each type.
+    /// Values that middleware leaves for those after it, one of each type. None if nobody asked for a place to
+    /// leave them yet. They are dropped with the request.
     pub fn extensions(&self) -> Option<&Extensions> {
         Some(&self.inner.annex::<Route>()?.extensions)
     }

@@ -109,31 +109,31 @@ impl Router {
         Router::default()
     }
 
-    /// Answers GET and HEAD on a path.
+    /// Answers GET and HEAD (RFC 9110 §9.3.1, §9.3.2) on a path.
     #[must_use]
     pub fn get<H: Handler + Clone + Send + Sync>(self, pattern: &str, handler: H) -> Router {
         self.route(pattern, get(handler))
     }
 
-    /// Answers POST on a path.
+    /// Answers POST (RFC 9110 §9.3.3) on a path.
     #[must_use]
     pub fn post<H: Handler + Clone + Send + Sync>(self, pattern: &str, handler: H) -> Router {
         self.route(pattern, post(handler))
     }
 
-    /// Answers PUT on a path.
+    /// Answers PUT (RFC 9110 §9.3.4) on a path.
     #[must_use]
     pub fn put<H: Handler + Clone + Send + Sync>(self, pattern: &str, handler: H) -> Router {
         self.route(pattern, put(handler))
     }
 
-    /// Answers PATCH on a path.
+    /// Answers PATCH (RFC 5789) on a path.
     #[must_use]
     pub fn patch<H: Handler + Clone + Send + Sync>(self, pattern: &str, handler: H) -> Router {
         self.route(pattern, patch(handler))
     }
 
-    /// Answers DELETE on a path.
+    /// Answers DELETE (RFC 9110 §9.3.5) on a path.
     #[must_use]
     pub fn delete<H: Handler + Clone + Send + Sync>(self, pattern: &str, handler: H) -> Router {
         self.route(pattern, delete(handler))
@@ -145,7 +145,7 @@ impl Router {
         self.route(pattern, any(handler))
     }
 
-    /// Answers one method on a path.
+    /// Answers one method on a path; for GET it answers HEAD too, unless HEAD has a handler of its own.
     #[must_use]
     pub fn on<H>(self, method: Method, pattern: &str, handler: H) -> Router
     where
@@ -201,7 +201,7 @@ impl Router {
         self
     }
 
-    /// Answers what no route matches, in place of 404.
+    /// Answers what no route matches, in place of 404. A path that is known with another method is still 405.
     #[must_use]
     pub fn fallback<A: Application + 'static>(mut self, handler: A) -> Router {
         self.fallback = Some(make_handler(handler));
@@ -227,22 +227,24 @@ impl Router {
     }
 
     /// The largest content, in bytes, that requests to this router may have (413). No more than
-    /// the server's `content_bytes_max`.
+    /// the server's `content_bytes_max`. A router or route inside has its own in place of this. Default: the
+    /// server's.
     #[must_use]
     pub fn content_bytes_max(mut self, bytes: u64) -> Router {
         self.limits.content_bytes_max = Some(bytes);
         self
     }
 
-    /// How long handlers of this router may take to answer (503). No more than the server's
-    /// `handler_timeout`.
+    /// How long handlers of this router may take to answer, from the request's head to the response's (503);
+    /// then they are dropped. No more than the server's `handler_timeout`. A router or route inside has its own
+    /// in place of this. Default: the server's.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Router {
         self.limits.timeout = Some(timeout);
         self
     }
 
-    /// Checks the routes as a whole.
+    /// Checks the routes as a whole, and makes of them what [`Server::run`](crate::Server::run) takes.
     ///
     /// # Errors
     /// Everything that is wrong: two routes for the same requests, patterns and hosts that are none.

@@ -71,7 +71,7 @@ impl<H: Handler> TestClient<H> {
         self
     }
 
-    /// A GET request.
+    /// A GET request for `localhost`; the target is a path, with a query if there is one.
     pub fn get(&self, target: &str) -> TestRequest<'_, H> {
         self.request(Method::GET, target)
     }
@@ -107,7 +107,8 @@ impl<H: Handler> TestClient<H> {
         }
     }
 
-    /// Sends a request as it is: head and content in the form of HTTP/1.1.
+    /// Sends a request as it is: head and content in the form of HTTP/1.1 (RFC 9112). One that is malformed
+    /// is answered as a server would. Dropping the future drops the handler, as a client that leaves does.
     pub async fn raw(&self, request: impl AsRef<[u8]>) -> TestResponse {
         let bytes = request.as_ref();
         let is_head = bytes.starts_with(b"HEAD ");

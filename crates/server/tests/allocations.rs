@@ -8,7 +8,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use ajayserver::{InvalidField, KnownField, ListenAddr, Request, Response, Server};
+use ajayserver::{
+    Application, InvalidField, KnownField, ListenAddr, Next, Request, Response, Router, Server,
+};
 
 struct Counting;
 
@@ -60,12 +62,14 @@ const MEASURED: usize = 5000;
 fn main() {
     keep_alive_requests_allocate_nothing();
     http2_requests_allocate_nothing();
+    routed_requests_allocate_nothing();
     // As the harness would have said it.
     let mut stdout = std::io::stdout();
     let _ = writeln!(
         stdout,
-        "test keep_alive_requests_allocate_nothing ... ok\ntest http2_requests_allocate_nothing ... ok\n\n\
-         test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out"
+        "test keep_alive_requests_allocate_nothing ... ok\ntest http2_requests_allocate_nothing ... ok\n\
+         test routed_requests_allocate_nothing ... ok\n\n\
+         test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out"
     );
 }
 
@@ -124,6 +128,36 @@ fn http2_requests_allocate_nothing() {
     server();
 }
 
+/// A router with parameters, and a middleware that waits and adds a field.
+fn routed_requests_allocate_nothing() {
+    let below = Router::new().get("/{kind}/{name}", named);
+    let router = Router::new()
+        .get("/hello/{name}", named)
+        .nest("/below", below)
+        .wrap(with_a_field);
+    let (address, server) = start_with(false, router.build().expect("no conflicts"));
+    for target in ["/hello/you", "/below/it/7"] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes();
+        let mut client = connect(address);
+        allocates_nothing(target, |buffer| exchange(&mut client, &request, 1, buffer));
+        let mut client = connect(address);
+        client
+            .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+            .and_then(|()| client.write_all(b"\0\0\x04\x08\0\0\0\0\0\x7f\xff\0\0"))
+            .expect("send");
+        let (mut requests, mut stream) = (Vec::with_capacity(10 * 128), 1);
+        allocates_nothing(&format!("HTTP/2, {target}"), |buffer| {
+            requests.clear();
+            for _ in 0..10 {
+                write_headers(stream, target, &mut requests);
+                stream += 2;
+            }
+            exchange(&mut client, &requests, 10, buffer);
+        });
+    }
+    server();
+}
+
 /// HEADERS that end their stream: a GET with an `X-Id`, without use of the dynamic table (RFC 7541 §6).
 fn write_headers(stream: u32, path: &str, out: &mut Vec<u8>) {
     let length = 2 + 2 + path.len() + 3 + 8;
@@ -177,6 +211,10 @@ fn allocates_nothing(name: &str, mut round: impl FnMut(&mut [u8])) {
 }
 
 fn start(send_date: bool) -> (SocketAddr, impl FnOnce()) {
+    start_with(send_date, answer)
+}
+
+fn start_with(send_date: bool, app: impl Application + 'static) -> (SocketAddr, impl FnOnce()) {
     let server = Server::builder()
         .listen("127.0.0.1:0")
         .and_then(|builder| {
@@ -188,7 +226,7 @@ fn start(send_date: bool) -> (SocketAddr, impl FnOnce()) {
         panic!("not TCP")
     };
     let handle = server.handle();
-    let thread = std::thread::spawn(move || server.run(answer));
+    let thread = std::thread::spawn(move || server.run(app));
     (address, move || {
         handle.shutdown();
         thread.join().expect("no panic").expect("clean drain");
@@ -208,5 +246,19 @@ async fn answer(request: Request) -> Result<Response, InvalidField> {
             Ok(Response::ok("OK\n"))
         }
         _ => Ok(Response::ok("OK\n")),
+    }
+}
+
+async fn with_a_field(request: Request, next: Next) -> Response {
+    tokio::task::yield_now().await;
+    let mut response = next.run(request).await;
+    let _ = response.append("X-Served-By", "one");
+    response
+}
+
+async fn named(request: Request) -> &'static str {
+    match request.param("name") {
+        Some(_) => "OK\n",
+        None => "no name\n",
     }
 }

@@ -90,12 +90,42 @@ fn main() {
 
     handle.shutdown();
     thread.join().expect("no panic").expect("clean drain");
+    axum_routes(&numbers);
     let mut stdout = std::io::stdout();
     let _ = writeln!(
         stdout,
         "test requests_allocate_what_they_must ... ok\n\n\
          test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out"
     );
+}
+
+/// The same of an axum application: what `http::Request`, axum's routing and its extractors take is in it.
+fn axum_routes(numbers: &str) {
+    use axum::routing::post;
+
+    let server = Server::builder().listen("127.0.0.1:0").expect("an address");
+    let server = server
+        .threads(1)
+        .handle_signals(false)
+        .bind()
+        .expect("bind");
+    let ListenAddr::Tcp(address) = server.local_addrs()[0] else {
+        panic!("not TCP")
+    };
+    let handle = server.handle();
+    let app = axum::Router::new()
+        .route("/hello", post(async || "true"))
+        .route(
+            "/axum",
+            post(async |axum::Json(numbers): axum::Json<Numbers>| axum::Json(numbers)),
+        );
+    let from_axum = ajayserver::tower::from_axum(app);
+    let thread = std::thread::spawn(move || server.run(from_axum));
+    counted(address, "/hello", "text/plain", "x", "true", 18);
+    let json = "application/json";
+    counted(address, "/axum", json, numbers, numbers, 29);
+    handle.shutdown();
+    thread.join().expect("no panic").expect("clean drain");
 }
 
 /// Sends the content many times; so often a request may allocate.

@@ -10,6 +10,8 @@
 //!
 //! No sockets and no threads. Time is an argument, or a clock that the caller passes.
 #![forbid(unsafe_code)]
+// What is public here is public in the library, or is shown by it.
+#![deny(missing_docs)]
 #![deny(clippy::unwrap_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 

@@ -165,3 +165,21 @@ fn tables_and_code_are_read() {
     let page = "| name | what |\n|---|---|\n| `a_b` | see `c` |\n";
     assert_eq!(tables::first_cells(page), ["a_b"]);
 }
+
+#[test]
+fn modules_with_unsafe_code_are_in_the_table() {
+    let table = "| module | why |\n|---|---|\n| `crates/a/src/known.rs` | x |\n| `crates/a/src/safe.rs` | x |\n";
+    let allowed = "//! Doc.\n\n#![allow(unsafe_code)]\n".to_owned();
+    let sources = [
+        ("crates/a/src/lib.rs", "#![deny(unsafe_code)]\n".to_owned()),
+        ("crates/a/src/known.rs", allowed.clone()),
+        ("crates/a/src/new.rs", allowed),
+        ("crates/a/src/safe.rs", "// unsafe_code\n".to_owned()),
+        ("crates/b/src/lib.rs", String::new()),
+    ];
+    let mut problems = Vec::new();
+    unsafe_modules::compare(table, &sources, &mut problems);
+    let of = |path: &str| problems.iter().filter(|it| it.contains(path)).count();
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert_eq!((of("new.rs"), of("safe.rs"), of("b/src/lib.rs")), (1, 1, 1));
+}

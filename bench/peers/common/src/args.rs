@@ -30,7 +30,13 @@ impl Args {
     /// Reads the program's arguments; ends the program with a message when they are wrong.
     #[must_use]
     pub fn from_env() -> Self {
-        Self::parse(std::env::args().skip(1)).unwrap_or_else(|problem| {
+        Self::from_words(std::env::args().skip(1))
+    }
+
+    /// The same of words that are left when a peer has taken its own.
+    #[must_use]
+    pub fn from_words(words: impl IntoIterator<Item = String>) -> Self {
+        Self::parse(words.into_iter()).unwrap_or_else(|problem| {
             eprintln!("{problem}\n{USAGE}");
             std::process::exit(2);
         })

@@ -1,5 +1,6 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::addresses::COUNT_MASK;
 use super::*;
 use crate::mapping::Shape;
 

@@ -2,8 +2,9 @@ use std::pin::pin;
 use std::task::Wake;
 
 use super::*;
-use crate::exchange::{Slots, WakeQueue};
+use crate::exchange::Slots;
 use crate::reactor::Token;
+use crate::wake::WakeQueue;
 
 const MAX: usize = 100;
 

@@ -1,5 +1,5 @@
 use std::future::{pending, ready};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
 

@@ -19,6 +19,14 @@ use crate::service::Service;
 const HALF_OPEN_MAX: usize = 16 * 1024;
 
 impl Quic {
+    /// A handshake is under way.
+    fn note_half_open(&mut self, index: u32, generation: u32) {
+        if self.half_open.len() >= HALF_OPEN_MAX {
+            self.half_open.pop_front();
+        }
+        self.half_open.push_back((index, generation));
+    }
+
     /// A client wants a connection.
     pub(super) fn accept<S: Service>(
         &mut self,
@@ -85,6 +93,7 @@ impl Quic {
         let (now, response) = (self.now, &mut self.response);
         match self.endpoint.accept(incoming, now, response, Some(server)) {
             Ok((handle, transport)) => {
+                let id = self.last_id.get();
                 cx.handshakes += 1;
                 cx.counters.count(Counter::ConnectionsAccepted);
                 let is_counted = admitted == Admitted::Counted;
@@ -98,13 +107,11 @@ impl Quic {
                 connection.entry = entry;
                 connection.is_counted = is_counted;
                 connection.credit = (!is_proved).then_some(0);
+                connection.first_id = Some(id);
+                self.in_handshake.insert(id);
                 connection.note_received(datagram.len());
                 self.put(Box::new(connection));
-                if self.half_open.len() >= HALF_OPEN_MAX {
-                    self.half_open.pop_front();
-                }
-                self.half_open
-                    .push_back((handle.0 as u32, token.generation));
+                self.note_half_open(handle.0 as u32, token.generation);
                 self.list(handle.0 as u32);
             }
             Err(error) => {

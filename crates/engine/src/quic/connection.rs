@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use quinn_proto::{ConnectionEvent, ConnectionHandle};
 
-use super::later::BALANCE_FIRST;
+use super::balance::Balance;
+use super::id::ID_LEN;
 use super::session::Http3;
 use crate::connection::{Clock, Wait};
 use crate::deadline::Tick;
@@ -46,13 +47,12 @@ pub(crate) struct Connection {
     pub(super) credit: Option<usize>,
     /// Datagrams that came and that the transport has not seen.
     pub(super) inbox: VecDeque<ConnectionEvent>,
-    /// What it has brought since its balance was made up, in nanoseconds of work, and that balance: see
-    /// [`later`](super::later).
-    pub(super) earned: u64,
-    pub(super) balance: i64,
+    pub(super) balance: Balance,
     pub(super) requests: u32,
     /// It does not count as one of the worker's any more.
     pub(super) is_released: bool,
+    /// Our identifier that its client learns first, during its handshake.
+    pub(super) first_id: Option<[u8; ID_LEN]>,
 }
 
 /// RFC 9000 §8.1.
@@ -97,10 +97,10 @@ impl Connection {
             is_waiting: false,
             credit: None,
             inbox: VecDeque::new(),
-            earned: 0,
-            balance: BALANCE_FIRST,
+            balance: Balance::new(),
             requests: 0,
             is_released: false,
+            first_id: None,
         }
     }
 

@@ -9,16 +9,17 @@ use quinn_proto::{
     EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt,
 };
 
-use super::id::{IdGenerator, Seat};
+use super::id::{IdGenerator, LastId, Seat};
 use super::keys::Secret;
 use crate::config::{Config, Congestion, QuicOptions};
 use crate::tls::Entries;
 
-/// What all connections of a worker share.
-pub(super) fn config(secret: &Secret, seat: Seat) -> Arc<EndpointConfig> {
+/// What all connections of a worker share. `last` has the identifier that was made last.
+pub(super) fn config(secret: &Secret, seat: Seat, last: &LastId) -> Arc<EndpointConfig> {
     let mut config = EndpointConfig::new(secret.reset_key());
     let id_key = secret.id_key();
-    config.cid_generator(move || Box::new(IdGenerator::new(seat, id_key)));
+    let last = last.clone();
+    config.cid_generator(move || Box::new(IdGenerator::new(seat, id_key, last.clone())));
     config.supported_versions(vec![VERSION_1]);
     Arc::new(config)
 }

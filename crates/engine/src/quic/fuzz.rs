@@ -7,7 +7,7 @@ use quinn_proto::{DatagramEvent, Endpoint};
 
 use super::endpoint;
 use super::forward;
-use super::id::{ID_LEN, Seat, settled_destination};
+use super::id::{ID_LEN, LastId, Seat, initial_destination, settled_destination};
 use super::keys::Secret;
 
 /// The first two bytes choose a seat; then datagrams, each after two bytes with its length. Panics if a
@@ -28,7 +28,7 @@ pub fn fuzz_datagrams(data: &[u8]) {
         generation: first >> 4,
     };
     let secret = Secret::new().expect("randomness");
-    let config = endpoint::config(&secret, seat);
+    let config = endpoint::config(&secret, seat, &LastId::default());
     let mut transport = Endpoint::new(config, None, true, Some([0; 32]));
     let remote = ([127, 0, 0, 1], 4433).into();
     let now = Instant::now();
@@ -37,6 +37,7 @@ pub fn fuzz_datagrams(data: &[u8]) {
         let len = usize::from(u16::from_be_bytes([*high, *low])).min(after.len());
         let (datagram, after) = after.split_at(len);
         rest = after;
+        assert!(initial_destination(datagram).is_none() || settled_destination(datagram).is_none());
         if let Some(id) = settled_destination(datagram) {
             assert_eq!(id.len(), ID_LEN);
             assert!(seat.worker_of(id).is_some_and(|worker| worker < workers));

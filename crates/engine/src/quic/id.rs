@@ -15,6 +15,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::libc;
@@ -64,15 +65,47 @@ pub(crate) fn settled_destination(datagram: &[u8]) -> Option<&[u8]> {
     (is_settled && usize::from(*len) == ID_LEN).then(|| rest.get(..ID_LEN))?
 }
 
+/// The destination connection identifier of a datagram's first packet, where that is an Initial packet with
+/// one of our length: from the second flight of a handshake on it is one of ours.
+#[inline]
+pub(crate) fn initial_destination(datagram: &[u8]) -> Option<&[u8; ID_LEN]> {
+    const INITIAL: u8 = 0x80;
+    const FORM_AND_TYPE: u8 = 0xb0;
+    let [first, _, _, _, 1, len, rest @ ..] = datagram else {
+        return None;
+    };
+    let has_ours = first & FORM_AND_TYPE == INITIAL && usize::from(*len) == ID_LEN;
+    has_ours.then(|| rest.first_chunk())?
+}
+
+/// The identifier that was made last.
+#[derive(Clone, Default)]
+pub(crate) struct LastId(Arc<Mutex<[u8; ID_LEN]>>);
+
+impl LastId {
+    pub(crate) fn get(&self) -> [u8; ID_LEN] {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, id: [u8; ID_LEN]) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = id;
+    }
+}
+
 /// Makes our identifiers.
 pub(crate) struct IdGenerator {
     seat: Seat,
     mask_key: [u64; 2],
+    last: LastId,
 }
 
 impl IdGenerator {
-    pub(crate) const fn new(seat: Seat, mask_key: [u64; 2]) -> IdGenerator {
-        IdGenerator { seat, mask_key }
+    pub(crate) const fn new(seat: Seat, mask_key: [u64; 2], last: LastId) -> IdGenerator {
+        IdGenerator {
+            seat,
+            mask_key,
+            last,
+        }
     }
 
     fn mask(&self, random: [u8; 7]) -> u8 {
@@ -102,7 +135,9 @@ impl ConnectionIdGenerator for IdGenerator {
         let mut random = [0; 9];
         // Fails only where the system has no randomness, and then TLS has failed before.
         let _ = aws_lc_rs::rand::fill(&mut random);
-        ConnectionId::new(&self.make(random))
+        let id = self.make(random);
+        self.last.set(id);
+        ConnectionId::new(&id)
     }
 
     fn validate(&self, id: &ConnectionId) -> Result<(), InvalidCid> {

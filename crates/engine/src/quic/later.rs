@@ -1,21 +1,24 @@
-//! What has to wait: clients that are new, and those that cost more than they are good for.
+//! What has to wait: clients that are new, those that have much to do, and those that cost more than they are good for.
 //!
 //! ```text
 //!   sockets ──> too short for a packet ──> nothing
 //!         ├──> packets without an identifier of ours ──> newcomers, in a queue for each network
 //!         └──> the endpoint ──> the inbox of a connection
-//!                                 ├── not in debt: driven at once, in the order in which it was listed
-//!                                 ├── in its handshake ─┐ by turns with the newcomers,
-//!                                 └── in debt ──────────┘ a little of each
+//!                                 ├── little to do: driven at once, in the order in which it was listed
+//!                                 ├── much to do: by turns, for a third of the time that those took
+//!                                 ├── in its handshake ───────┐
+//!                                 ├── nothing answered so far ┤ by turns with the newcomers, a step of each,
+//!                                 ├── in debt ────────────────┤ for another third
+//!                                 └── closed ─────────────────┘
 //! ```
 //!
 //! Sockets are emptied before anything that came is looked at: what the kernel has to throw away it takes from
 //! anybody. What is thrown away here is the sender's own.
 //!
-//! A connection has a *balance*: what it has brought, for each response that left and each byte of content that
-//! was used, less the time that it has taken, and a little to begin with. Attackers are in debt soon, and when they
-//! connect anew they wait as newcomers: together they have a third of the worker's time while there is other work,
-//! and all of it while there is none.
+//! Whose requests come as they are answered does not wait for those who flood, as in RFC 8290; and what floods without
+//! asking for anything is in debt soon (see [`balance`](super::balance)). An attacker that is cut and connects anew waits
+//! as a newcomer. A step that takes longer than there was time is taken off the next turns. While nobody else has anything
+//! to do, all of the time is theirs, in pieces between which sockets are looked at.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -23,7 +26,9 @@ use std::time::{Duration, Instant};
 
 use quinn_proto::EndpointEvent;
 
+use super::balance::Standing;
 use super::connection::{Connection, Phase};
+use super::session::Outcome;
 use super::socket::Arrival;
 use super::{Quic, id};
 use crate::admission::Admission;
@@ -37,7 +42,7 @@ pub(super) const DATAGRAM_BYTES_MIN: usize = 1 + id::ID_LEN + 4 + 16;
 
 /// Queues of newcomers. Networks are spread over them by a keyed hash: who floods from one shares its queue with a
 /// few, and who floods from all of them has to be in all of them.
-const QUEUES: usize = 64;
+const QUEUES: usize = u64::BITS as usize;
 /// Datagrams in each.
 const QUEUED_MAX: usize = 32;
 
@@ -45,33 +50,30 @@ const QUEUED_MAX: usize = 32;
 const CROWD: usize = 32;
 
 /// What may be in an inbox: of a connection that is proven, all that comes in a turn.
-const INBOX_MAX: usize = 512;
+const INBOX_MAX: usize = 256;
 const INBOX_UNPROVEN_MAX: usize = 64;
+/// Of one that is closed: it answers any packet alike.
+const INBOX_CLOSING_MAX: usize = 1;
 /// Datagrams of a connection before it is accounted, and others have their turn.
 const TAKEN: usize = 64;
 const TAKEN_UNPROVEN: usize = 8;
 
-/// What they have at least in a turn, unless more waits in a socket: among that may be what goes before.
-const LATER_MIN: Duration = Duration::from_micros(100);
-/// And at most: a part of what the rest of the turn took.
-const LATER_PART: u32 = 2;
-const LATER_PART_OF_BACKLOG: u32 = 4;
-/// Of a turn that took longer the worker was not on its CPU for a while.
+/// A part of the time that those took who have little to do, at least so much of a turn, and at most.
+const LATER_PART: u32 = 3;
+const LATER_MIN: Duration = Duration::from_micros(25);
 const REST_MAX: Duration = Duration::from_millis(2);
+/// While nobody else has anything to do: until sockets are looked at again.
+const ALONE: Duration = Duration::from_micros(120);
 
-/// What a response that left is worth: more than twice what one costs at worst, when each has a turn and datagrams
-/// of its own.
-pub(super) const RESPONSE_WORTH: u64 = 50_000;
-/// What a byte of content is worth, either way: a few times what it costs.
-pub(super) const BYTE_WORTH: u64 = 4;
-/// What a connection begins with: its first requests need not wait.
-pub(super) const BALANCE_FIRST: i64 = 200_000;
-/// What a step can have taken. More, and the worker was not on its CPU for a while, which may happen to anybody.
-const STEP_MAX: Duration = Duration::from_micros(300);
-/// A balance is not kept above: who was good for a long time is not allowed a long flood.
-const BALANCE_MAX: i64 = 20_000_000;
-/// And not below: it takes 400 responses to get out of debt.
-const DEBT_MAX: i64 = -20_000_000;
+/// Whose turn it is after each newcomer's: a handshake takes two steps, and what is closed next to nothing.
+const TURNS: [Class; 6] = [
+    Class::Handshake,
+    Class::Handshake,
+    Class::First,
+    Class::Debt,
+    Class::Closed,
+    Class::Closed,
+];
 
 /// Whether a datagram begins with a packet for which no connection can be told by an identifier of ours. Of what
 /// clients send until they know one, Handshake packets have it already.
@@ -84,11 +86,15 @@ pub(super) fn is_of_newcomer(datagram: &[u8]) -> bool {
         && id::settled_destination(datagram).is_none()
 }
 
-/// First packets that wait.
+/// First packets that wait. Queues have their turns one after the other, but for those into which something came after
+/// they had been empty for a turn: who comes rarely goes before who floods (RFC 8290 §4.2).
 pub(super) struct Newcomers {
     queues: [VecDeque<Letter>; QUEUES],
-    /// Whose turn is next.
-    next: usize,
+    /// Queues that something came into, and all others that are not known to be empty.
+    rare: VecDeque<u8>,
+    busy: VecDeque<u8>,
+    /// One bit for each queue that stands in either.
+    known: u64,
     len: usize,
     key: u64,
 }
@@ -103,7 +109,9 @@ impl Newcomers {
     pub(super) fn new(key: u64) -> Newcomers {
         Newcomers {
             queues: std::array::from_fn(|_| VecDeque::new()),
-            next: 0,
+            rare: VecDeque::new(),
+            busy: VecDeque::new(),
+            known: 0,
             len: 0,
             key,
         }
@@ -125,7 +133,8 @@ impl Newcomers {
             IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
         };
         let hash = (network ^ self.key).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let queue = &mut self.queues[(hash >> 58) as usize % QUEUES];
+        let at = (hash >> 58) as u8;
+        let queue = &mut self.queues[usize::from(at)];
         if queue.len() >= QUEUED_MAX {
             return false;
         }
@@ -135,41 +144,92 @@ impl Newcomers {
             datagram: datagram.into(),
         });
         self.len += 1;
+        if self.known & 1 << at == 0 {
+            self.known |= 1 << at;
+            self.rare.push_back(at);
+        }
         true
     }
 
     fn pop(&mut self) -> Option<Letter> {
-        if self.len == 0 {
-            return None;
-        }
-        for _ in 0..QUEUES {
-            let at = self.next;
-            self.next = (at + 1) % QUEUES;
-            if let Some(letter) = self.queues[at].pop_front() {
+        while let Some(at) = self.rare.pop_front().or_else(|| self.busy.pop_front()) {
+            if let Some(letter) = self.queues[usize::from(at)].pop_front() {
                 self.len -= 1;
+                // Even if it is empty now: it may not be when it has its turn again.
+                self.busy.push_back(at);
                 return Some(letter);
             }
+            self.known &= !(1 << at);
         }
         None
     }
 }
 
+/// Why a connection has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// It has much to do.
+    Heavy,
+    /// It is in its handshake.
+    Handshake,
+    /// Nothing was answered on it so far.
+    First,
+    /// It is in debt.
+    Debt,
+    /// It is closed: all that it does is to say so again.
+    Closed,
+}
+
+/// Connections that wait, with their generations: one that is over in the meantime is left where it stands.
+#[derive(Default)]
+pub(super) struct Waiting([VecDeque<(u32, u32)>; 5]);
+
+impl Waiting {
+    pub(super) fn push(&mut self, class: Class, index: u32, generation: u32) {
+        self.0[class as usize].push_back((index, generation));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(VecDeque::is_empty)
+    }
+
+    fn has(&self, class: Class) -> bool {
+        !self.0[class as usize].is_empty()
+    }
+}
+
 impl Connection {
-    /// Its handshake is over, and it is not in debt.
-    pub(super) fn is_proven(&self) -> bool {
-        self.phase == Phase::Open && self.balance >= 0
+    /// Why it has to wait, if it has to.
+    pub(super) const fn class(&self) -> Option<Class> {
+        match (self.phase, self.balance.standing()) {
+            (Phase::Handshake, _) => Some(Class::Handshake),
+            (Phase::Closing, _) => Some(Class::Closed),
+            (Phase::Open, Standing::Debt) => Some(Class::Debt),
+            (Phase::Open, Standing::New) => Some(Class::First),
+            (Phase::Open, Standing::Heavy) => Some(Class::Heavy),
+            (Phase::Open, Standing::Good) => None,
+        }
+    }
+
+    /// Its handshake is over, and it is good for something.
+    fn is_proven(&self) -> bool {
+        self.phase == Phase::Open && self.balance.is_proven()
     }
 
     /// Nothing more is taken of it now.
     pub(super) fn is_full(&self) -> bool {
-        self.inbox.len() >= INBOX_UNPROVEN_MAX && !self.is_proven()
+        match self.phase {
+            Phase::Closing => self.inbox.len() >= INBOX_CLOSING_MAX,
+            _ => self.inbox.len() >= INBOX_UNPROVEN_MAX && !self.is_proven(),
+        }
     }
 
     /// Puts what came into its inbox. False if there is no room for it.
     pub(super) fn put_in(&mut self, event: quinn_proto::ConnectionEvent) -> bool {
-        let max = match self.is_proven() {
-            true => INBOX_MAX,
-            false => INBOX_UNPROVEN_MAX,
+        let max = match self.phase {
+            Phase::Open if self.is_proven() => INBOX_MAX,
+            Phase::Closing => INBOX_CLOSING_MAX,
+            _ => INBOX_UNPROVEN_MAX,
         };
         let has_room = self.inbox.len() < max;
         if has_room {
@@ -180,11 +240,11 @@ impl Connection {
 
     /// Gives the transport what came, or a part of that. True if there is more.
     pub(super) fn take_in(&mut self) -> bool {
-        let count = match self.is_proven() {
-            true => TAKEN,
-            false => TAKEN_UNPROVEN,
+        let covered = match self.phase {
+            Phase::Open => self.balance.covers(),
+            Phase::Handshake | Phase::Closing => 0,
         };
-        let count = count.min(self.inbox.len());
+        let count = covered.clamp(TAKEN_UNPROVEN, TAKEN).min(self.inbox.len());
         for event in self.inbox.drain(..count) {
             self.transport.handle_event(event);
         }
@@ -192,17 +252,6 @@ impl Connection {
             self.inbox = VecDeque::new();
         }
         !self.inbox.is_empty()
-    }
-
-    /// Settles what it has brought with what it took. Handshakes are on the house: they have their part anyway.
-    fn account(&mut self, took: Duration) {
-        let earned = std::mem::take(&mut self.earned);
-        if self.phase == Phase::Open {
-            let took = took.min(STEP_MAX).as_nanos() as i64;
-            let earned = i64::try_from(earned).unwrap_or(i64::MAX);
-            let balance = self.balance.saturating_add(earned).saturating_sub(took);
-            self.balance = balance.clamp(DEBT_MAX, BALANCE_MAX);
-        }
     }
 }
 
@@ -265,16 +314,80 @@ impl Quic {
             return began;
         };
         connection.is_listed = false;
+        let was = connection.phase;
         let outcome = self.guarded(desk, &mut connection, |session| session.take_in_and_drive());
         self.settle(desk, admission, connection, outcome);
         let now = Instant::now();
         if let Some(connection) = self.connection(index) {
-            connection.account(now.saturating_duration_since(began));
-            if !connection.inbox.is_empty() {
+            let has_more = outcome == Outcome::Again || !connection.inbox.is_empty();
+            let took = now.saturating_duration_since(began);
+            match was {
+                Phase::Open => {
+                    let remote = connection.transport.remote_address();
+                    connection.balance.account(took, has_more, remote);
+                }
+                // Handshakes have their part anyway.
+                Phase::Handshake | Phase::Closing => connection.balance.begin(),
+            }
+            if has_more {
                 self.list(index);
             }
         }
         now
+    }
+
+    /// The next connection that waits for a reason.
+    fn next_of(&mut self, class: Class) -> Option<u32> {
+        while let Some((index, generation)) = self.waiting.0[class as usize].pop_front() {
+            let connection = self.connection(index);
+            if connection.is_some_and(|it| it.token.generation == generation && it.is_listed) {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// The time that each of them has who go behind those that have little to do, and took `light`.
+    fn share_beside(&self, light: Option<Duration>) -> Duration {
+        let share = light.map_or(ALONE, |light| {
+            (light / LATER_PART).clamp(LATER_MIN, REST_MAX)
+        });
+        // Among what still waits in a socket may be what goes before.
+        match self.ports.iter().flatten().any(|port| port.is_readable) {
+            true => share / 2,
+            false => share,
+        }
+    }
+
+    /// Connections that have much to do, one step of each after the other, for as long as the rest of the turn took.
+    pub(super) fn drive_heavy<S: Service>(
+        &mut self,
+        desk: &mut Desk<'_, S>,
+        admission: &Admission,
+        light: Option<Duration>,
+    ) {
+        if !self.waiting.has(Class::Heavy) {
+            return;
+        }
+        let mut now = Instant::now();
+        let share = self.share_beside(light);
+        if self.heavy_overdrawn >= share {
+            self.heavy_overdrawn -= share;
+            return;
+        }
+        let until = now + share.saturating_sub(self.heavy_overdrawn);
+        self.heavy_overdrawn = Duration::ZERO;
+        // What a step leaves to do is for the next turn.
+        for _ in 0..self.waiting.0[Class::Heavy as usize].len() {
+            let Some(index) = self.next_of(Class::Heavy) else {
+                return;
+            };
+            now = self.drive_one(desk, admission, index, now);
+            if now >= until {
+                self.heavy_overdrawn = now.saturating_duration_since(until);
+                return;
+            }
+        }
     }
 
     /// Newcomers and connections that are not proven, for a part of the time that the rest of the turn took. What they
@@ -283,16 +396,14 @@ impl Quic {
         &mut self,
         desk: &mut Desk<'_, S>,
         admission: &Admission,
+        light: Option<Duration>,
     ) {
-        if self.newcomers.is_empty() && self.fresh.is_empty() && self.later.is_empty() {
+        let waits = TURNS.iter().any(|class| self.waiting.has(*class));
+        if self.newcomers.is_empty() && !waits {
             return;
         }
         let mut now = Instant::now();
-        let rest = now.saturating_duration_since(self.now).min(REST_MAX);
-        let share = match self.ports.iter().flatten().any(|port| port.is_readable) {
-            true => rest / LATER_PART_OF_BACKLOG,
-            false => (rest / LATER_PART).max(LATER_MIN),
-        };
+        let share = self.share_beside(light);
         if self.overdrawn >= share {
             self.overdrawn -= share;
             return;
@@ -301,8 +412,8 @@ impl Quic {
         self.overdrawn = Duration::ZERO;
         while now < until {
             let letter = self.newcomers.pop();
-            let connections = [self.fresh.pop_front(), self.later.pop_front()];
-            if letter.is_none() && connections == [None, None] {
+            let connections = TURNS.map(|class| self.next_of(class));
+            if letter.is_none() && connections == [None; TURNS.len()] {
                 return;
             }
             if let Some(letter) = letter

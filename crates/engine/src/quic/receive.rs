@@ -190,7 +190,7 @@ impl Quic {
     ) -> Sorted {
         let sorted = if datagram.len() < DATAGRAM_BYTES_MIN {
             Sorted::Strange
-        } else if is_of_newcomer(datagram) {
+        } else if is_of_newcomer(datagram) && !self.is_in_handshake(datagram) {
             if self.newcomers.push(place, arrival, datagram) {
                 return Sorted::Taken;
             }
@@ -250,6 +250,12 @@ impl Quic {
             }
         }
         true
+    }
+
+    /// Whether a datagram begins with an Initial packet of a client whose handshake is under way.
+    #[inline]
+    fn is_in_handshake(&self, datagram: &[u8]) -> bool {
+        id::initial_destination(datagram).is_some_and(|id| self.in_handshake.contains(id))
     }
 
     fn copy(&mut self, datagram: &[u8]) -> BytesMut {

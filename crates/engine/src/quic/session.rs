@@ -243,6 +243,15 @@ impl Http3 {
 
 /// Requests and pieces that one connection may take in a turn, as over TCP.
 const TURN_BUDGET: u32 = 128;
+/// And as long as it has little to do: beyond that others go first. A request takes three, with its head and its content.
+const TURN_BUDGET_LIGHT: u32 = 40;
+
+const fn turn_budget(connection: &Connection) -> u32 {
+    match connection.balance.is_heavy() {
+        true => TURN_BUDGET,
+        false => TURN_BUDGET_LIGHT,
+    }
+}
 
 impl<'s, 'd, S: Service> Session<'s, 'd, S> {
     pub(super) fn new(
@@ -251,12 +260,13 @@ impl<'s, 'd, S: Service> Session<'s, 'd, S> {
         scratch: &'s mut Scratch,
         now: Instant,
     ) -> Session<'s, 'd, S> {
+        let budget = turn_budget(connection);
         Session {
             connection,
             desk,
             scratch,
             now,
-            budget: TURN_BUDGET,
+            budget,
             is_deferred: false,
         }
     }
@@ -281,6 +291,9 @@ impl<'s, 'd, S: Service> Session<'s, 'd, S> {
         self.send_content();
         self.send_own_streams();
         self.set_clock();
+        if turn_budget(self.connection).saturating_sub(self.budget) >= TURN_BUDGET_LIGHT {
+            self.connection.balance.note_much();
+        }
         let has_readable = self.http().is_some_and(|http| !http.readable.is_empty());
         if self.is_deferred {
             Outcome::NextTick

@@ -1,6 +1,6 @@
 //! Datagrams out, as far as sockets take them.
 
-use super::connection::{Connection, Phase};
+use super::connection::Connection;
 use super::{Quic, Unsent};
 use crate::counters::Counter;
 use crate::desk::Desk;
@@ -76,11 +76,7 @@ impl Quic {
         }
         // There is more: in the next turn.
         connection.is_listed = true;
-        match (connection.is_proven(), connection.phase) {
-            (true, _) => self.listed.push(index),
-            (false, Phase::Handshake) => self.fresh.push_back(index),
-            (false, _) => self.later.push_back(index),
-        }
+        self.line_up(index, connection.class(), connection.token.generation);
     }
 
     /// A socket takes datagrams again.

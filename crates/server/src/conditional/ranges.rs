@@ -29,7 +29,7 @@ impl Ranges {
         }
     }
 
-    /// All ranges.
+    /// All ranges of bytes, the first byte's place and the place after the last.
     pub fn iter(&self) -> impl Iterator<Item = Range<u64>> {
         self.ranges.iter().cloned()
     }

@@ -35,27 +35,27 @@ pub struct Redirect {
 }
 
 impl Redirect {
-    /// 303 (See Other): the client gets that address with GET.
+    /// 303 (See Other, RFC 9110 §15.4.4): the client gets that address with GET.
     pub fn see_other(location: impl Into<Cow<'static, str>>) -> Redirect {
         Redirect::new(StatusCode::SEE_OTHER, location.into())
     }
 
-    /// 307 (Temporary Redirect): the client sends the same request there.
+    /// 307 (Temporary Redirect, RFC 9110 §15.4.8): the client sends the same request there.
     pub fn temporary(location: impl Into<Cow<'static, str>>) -> Redirect {
         Redirect::new(StatusCode::TEMPORARY_REDIRECT, location.into())
     }
 
-    /// 308 (Permanent Redirect): the client sends the same request there, and may remember it.
+    /// 308 (Permanent Redirect, RFC 9110 §15.4.9): the client sends the same request there, and may remember it.
     pub fn permanent(location: impl Into<Cow<'static, str>>) -> Redirect {
         Redirect::new(StatusCode::PERMANENT_REDIRECT, location.into())
     }
 
-    /// 302 (Found).
+    /// 302 (Found, RFC 9110 §15.4.3): as 307, but clients may make a GET of a POST.
     pub fn found(location: impl Into<Cow<'static, str>>) -> Redirect {
         Redirect::new(StatusCode::FOUND, location.into())
     }
 
-    /// 301 (Moved Permanently).
+    /// 301 (Moved Permanently, RFC 9110 §15.4.2): as 308, but clients may make a GET of a POST.
     pub fn moved_permanently(location: impl Into<Cow<'static, str>>) -> Redirect {
         Redirect::new(StatusCode::MOVED_PERMANENTLY, location.into())
     }

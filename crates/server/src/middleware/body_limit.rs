@@ -26,7 +26,7 @@ pub struct BodyLimit {
 }
 
 impl BodyLimit {
-    /// Content may have so many bytes.
+    /// Content may have so many bytes; more is 413. No more than the server's `content_bytes_max`.
     pub fn new(bytes_max: u64) -> BodyLimit {
         BodyLimit { bytes_max }
     }

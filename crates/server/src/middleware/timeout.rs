@@ -27,7 +27,7 @@ pub struct Timeout {
 }
 
 impl Timeout {
-    /// Handlers have this long.
+    /// Handlers have this long until the head of their response; then they are dropped, and 503 is answered.
     pub fn new(after: Duration) -> Timeout {
         Timeout {
             after,

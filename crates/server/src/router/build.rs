@@ -16,7 +16,7 @@ use crate::{IntoResponse, Request};
 pub struct RouteErrors(Vec<RouteError>);
 
 impl RouteErrors {
-    /// Each of them.
+    /// Each of them, in the order of the routes. There is at least one.
     pub fn iter(&self) -> impl Iterator<Item = &RouteError> {
         self.0.iter()
     }

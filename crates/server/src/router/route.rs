@@ -99,8 +99,8 @@ impl Route {
         self
     }
 
-    /// How long these handlers may take to answer, from the request's head to the response's (503). No more than
-    /// the server's `handler_timeout`.
+    /// How long these handlers may take to answer, from the request's head to the response's (503); then they
+    /// are dropped. No more than the server's `handler_timeout`.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Route {
         self.limits.timeout = Some(timeout);

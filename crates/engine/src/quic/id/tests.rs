@@ -13,7 +13,7 @@ fn identifiers_name_their_worker() {
     for workers in [1, 2, 3, 4, 7, 64, 255, 1000] {
         for worker in [0, workers / 2, workers - 1] {
             let seat = seat(worker, workers);
-            let mut ids = IdGenerator::new(seat, [3, 5]);
+            let mut ids = IdGenerator::new(seat, [3, 5], LastId::default());
             for _ in 0..200 {
                 let id = ids.generate_cid();
                 assert_eq!(seat.worker_of(&id), Some(worker));
@@ -26,21 +26,25 @@ fn identifiers_name_their_worker() {
 #[test]
 fn the_largest_random_bytes_name_it_too() {
     let seat = seat(2, 3);
-    let id = IdGenerator::new(seat, [0, 0]).make([0xff; 9]);
+    let id = IdGenerator::new(seat, [0, 0], LastId::default()).make([0xff; 9]);
     assert_eq!(seat.worker_of(&id), Some(2));
 }
 
 #[test]
 fn identifiers_of_others_are_not_ours() {
-    let ours = IdGenerator::new(seat(0, 4), [1, 2]);
-    let theirs = IdGenerator::new(seat(1, 4), [1, 2]).generate_cid();
+    let ours = IdGenerator::new(seat(0, 4), [1, 2], LastId::default());
+    let theirs = IdGenerator::new(seat(1, 4), [1, 2], LastId::default()).generate_cid();
     assert!(ours.validate(&theirs).is_err());
     assert!(ours.validate(&ConnectionId::new(b"short")).is_err());
 }
 
 #[test]
 fn generations_cannot_be_seen() {
-    let ids = IdGenerator::new(seat(0, 4), [0x1234_5678_9abc_def0, 0x0fed_cba9_8765_4321]);
+    let ids = IdGenerator::new(
+        seat(0, 4),
+        [0x1234_5678_9abc_def0, 0x0fed_cba9_8765_4321],
+        LastId::default(),
+    );
     let masked: std::collections::HashSet<u8> = (0..64)
         .map(|n| ids.make([0, 0, n, 1, 2, 3, 4, 5, 6])[2])
         .collect();
@@ -96,7 +100,7 @@ fn run(program: &[libc::sock_filter], datagram: &[u8]) -> u32 {
 #[test]
 fn the_program_follows_the_rule() {
     let seat = seat(3, 5);
-    let id = IdGenerator::new(seat, [8, 9]).generate_cid();
+    let id = IdGenerator::new(seat, [8, 9], LastId::default()).generate_cid();
     let program = steering_program(5);
     let short = [&[0x41], &id[..], &[0; 30]].concat();
     assert_eq!(run(&program, &short), 3);
@@ -130,7 +134,7 @@ fn the_kernel_follows_the_rule() {
     for round in 0..32_u16 {
         let worker = round % workers;
         let seat = seat(worker, workers);
-        let id = IdGenerator::new(seat, [round.into(), 1]).generate_cid();
+        let id = IdGenerator::new(seat, [round.into(), 1], LastId::default()).generate_cid();
         let datagram = [&[0x40], &id[..], &[round as u8; 20]].concat();
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         client.send_to(&datagram, address).unwrap();
@@ -140,5 +144,39 @@ fn the_kernel_follows_the_rule() {
         socket.set_read_timeout(Some(timeout)).unwrap();
         let len = socket.recv(&mut received).unwrap();
         assert_eq!(received[..len], datagram);
+    }
+}
+
+#[test]
+fn an_initial_packet_of_a_second_flight_names_an_identifier_of_ours() {
+    let last = LastId::default();
+    let id = IdGenerator::new(seat(0, 4), [1, 2], last.clone()).generate_cid();
+    assert_eq!(&last.get()[..], &id[..]);
+    let packet = |first: u8, version: u8, len: u8| {
+        [&[first, 0, 0, 0, version, len][..], &id, &[0; 30]].concat()
+    };
+    // Two bits of the type, between the fixed bit, which may be anything, and four that are protected.
+    for first in [0x80, 0x8f, 0xc0, 0xcf] {
+        let packet = packet(first, 1, ID_LEN as u8);
+        assert_eq!(
+            initial_destination(&packet).map(|it| &it[..]),
+            Some(&id[..])
+        );
+        assert_eq!(initial_destination(&packet[..6 + ID_LEN - 1]), None);
+    }
+    for (first, version, len) in [
+        (0xd0, 1, ID_LEN),
+        (0xe0, 1, ID_LEN),
+        (0xf0, 1, ID_LEN),
+        (0x40, 1, ID_LEN),
+        (0xc0, 0, ID_LEN),
+        (0xc0, 2, ID_LEN),
+        (0xc0, 1, ID_LEN - 1),
+        (0xc0, 1, ID_LEN + 1),
+    ] {
+        assert_eq!(
+            initial_destination(&packet(first, version, len as u8)),
+            None
+        );
     }
 }

@@ -60,3 +60,45 @@ fn what_follows_for_the_same_connection_is_counted() {
     );
     assert_eq!(Quic::bytes_for_same(other, &after, one.len()), 0);
 }
+
+#[test]
+fn who_comes_rarely_goes_before_those_who_flood() {
+    let mut newcomers = Newcomers::new(7);
+    let floods: Vec<Arrival> = (1..=8).map(|at| arrival(&format!("10.0.{at}.1"))).collect();
+    for flood in floods.iter().cycle().take(100) {
+        newcomers.push(0, flood, b"flood");
+    }
+    // All of them have had a turn.
+    for _ in 0..20 {
+        assert_eq!(&*newcomers.pop().expect("a flood").datagram, b"flood");
+    }
+    assert!(newcomers.push(0, &arrival("198.51.100.77"), b"rare"));
+    assert_eq!(&*newcomers.pop().expect("the rare one").datagram, b"rare");
+    // A second one at once is one of many.
+    assert!(newcomers.push(0, &arrival("198.51.100.77"), b"again"));
+    assert_eq!(&*newcomers.pop().expect("a flood").datagram, b"flood");
+    let rest: Vec<_> = std::iter::from_fn(|| newcomers.pop()).collect();
+    assert_eq!(
+        rest.iter().filter(|it| &*it.datagram == b"again").count(),
+        1
+    );
+    assert!(newcomers.is_empty());
+    // Who was empty for a turn is rare again.
+    assert!(newcomers.push(0, &arrival("198.51.100.77"), b"rare"));
+    assert!(newcomers.pop().is_some_and(|it| &*it.datagram == b"rare"));
+}
+
+#[test]
+fn nothing_is_left_of_what_was_pushed() {
+    let mut newcomers = Newcomers::new(3);
+    let mut pushed = 0;
+    for round in 0..50_u32 {
+        for at in 0..round % 7 {
+            let from = arrival(&format!("10.{at}.0.{round}"));
+            pushed += usize::from(newcomers.push(0, &from, b"x"));
+        }
+        pushed -= usize::from(newcomers.pop().is_some());
+    }
+    assert_eq!(std::iter::from_fn(|| newcomers.pop()).count(), pushed);
+    assert!(newcomers.is_empty());
+}

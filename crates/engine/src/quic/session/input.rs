@@ -7,7 +7,6 @@ use quinn_proto::{ReadError, ReadableError};
 
 use super::*;
 use crate::desk::InitialContent;
-use crate::quic::later::BYTE_WORTH;
 use crate::request::Parts;
 use crate::session::NO_FIELDS;
 use crate::{FieldSection, StatusCode};
@@ -46,6 +45,9 @@ struct Head {
     content_length: Option<u64>,
     expect_continue: bool,
 }
+
+/// As much that is read counts as one more piece.
+const BLOCK_BYTES: usize = 1024;
 
 impl<S: Service> Session<'_, '_, S> {
     /// Reads what came on streams, as long as the budget lasts.
@@ -183,7 +185,9 @@ impl<S: Service> Session<'_, '_, S> {
     fn use_chunks(&mut self, stream: StreamId, mut chunks: Vec<Bytes>, is_end: bool) {
         let mut opening: Option<Opening> = None;
         let mut parts = self.take_parts();
-        self.budget = self.budget.saturating_sub(1);
+        let len = chunks.iter().map(Bytes::len).sum::<usize>();
+        let blocks = u32::try_from(len / BLOCK_BYTES).unwrap_or(u32::MAX);
+        self.budget = self.budget.saturating_sub(blocks.saturating_add(1));
         let count = chunks.len();
         for at in 0..count {
             let is_last = at + 1 == count;
@@ -423,7 +427,7 @@ impl<S: Service> Session<'_, '_, S> {
         };
         stream.clock.moved(data.len(), now);
         if stream.exchange.is_some() {
-            self.connection.earned += BYTE_WORTH * data.len() as u64;
+            self.connection.balance.earn_bytes(data.len());
         }
         stream.is_held_back = false;
         stream.remaining = stream

@@ -12,7 +12,6 @@ use super::*;
 use crate::body::{Kind, Piece};
 use crate::informational::{self, Informational};
 use crate::outbox::COPY_BYTES_MAX;
-use crate::quic::later::{BYTE_WORTH, RESPONSE_WORTH};
 use crate::{FieldSection, Response, StatusCode};
 
 /// Frames are copied into blocks of this size. One lives until all that is in it is acknowledged.
@@ -331,7 +330,7 @@ impl<S: Service> Session<'_, '_, S> {
             let len = stream.output.len().min(grant.bytes_max as usize);
             let is_end = stream.is_last && len == stream.output.len();
             stream.clock.moved(len, now);
-            self.connection.earned += BYTE_WORTH * len as u64;
+            self.connection.balance.earn_bytes(len);
             self.scratch.frames.clear();
             let frames = &mut self.scratch.frames;
             if let Err(misuse) = http.core.frame_data(key, len as u32, is_end, frames) {
@@ -462,7 +461,7 @@ impl<S: Service> Session<'_, '_, S> {
     fn complete(&mut self, key: StreamKey, slot: u32) {
         tracing::trace!(peer = %self.connection.peer, stream = key.id(), "a response is complete");
         self.end_exchange(slot);
-        self.connection.earned += RESPONSE_WORTH;
+        self.connection.balance.earn_response();
         let now = self.desk.cx.now;
         let discarded_max = self.desk.cx.config.connections.content_discarded_bytes_max;
         let Some(http) = self.connection.http.as_deref_mut() else {
