@@ -56,16 +56,15 @@ pub struct Cors {
     max_age: Option<Duration>,
 }
 
-/// Whether an origin may.
-type Allows = dyn Fn(&str, &Request) -> bool + Send + Sync;
-
 #[derive(Clone)]
 enum Origins {
     Listed(Arc<Vec<Cow<'static, str>>>),
     Any,
     Mirrored,
-    By(Arc<Allows>),
+    By(Arc<IsAllowed>),
 }
+
+type IsAllowed = dyn Fn(&str, &Request) -> bool + Send + Sync;
 
 impl Default for Origins {
     fn default() -> Origins {
