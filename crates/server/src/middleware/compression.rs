@@ -97,12 +97,10 @@ impl Compression {
 
     /// The quality of brotli, from 0 to 6, or none to leave it out; 4 if nothing is said. Those above it take
     /// ten times the memory and more: they are for content that is compressed once and kept, as
-    /// [`Files::precompressed`] takes it.
+    /// `Files::precompressed` takes it.
     ///
     /// # Panics
     /// When there is no such quality.
-    ///
-    /// [`Files::precompressed`]: https://docs.rs/ajayserver/latest/ajayserver/struct.Files.html
     #[must_use]
     pub fn brotli(mut self, quality: impl Into<Option<u32>>) -> Compression {
         self.levels.brotli = quality.into();
