@@ -1,9 +1,10 @@
 //! The table in which a process counts its connections by their clients' addresses.
 //!
 //! It is an array of cells, each an address (40 bits of a keyed hash) and a count (24 bits) in one
-//! atomic; a cell with the count 0 is free. An address is looked for in a few cells that follow its
-//! hash. Of what threads share it uses [`crate::sync`] only: `tests/models` runs it through every
-//! interleaving.
+//! atomic; a cell with the count 0 is free. An address stands in one of two buckets that its hash names,
+//! and a new one goes into that with more room: of two choices the fuller is hardly ever full, while
+//! with one place to start from a table half full has runs of dozens of cells. Of what threads share it
+//! uses [`crate::sync`] only: `tests/models` runs it through every interleaving.
 
 use std::net::IpAddr;
 
@@ -24,14 +25,15 @@ pub(crate) enum Admitted {
 pub(crate) struct Key {
     /// The upper 40 bits; the lower ones are those of the count.
     mark: u64,
-    place: usize,
+    /// Two of 32 bits, one for each bucket.
+    places: u64,
 }
 
 const COUNT_BITS: u32 = 24;
 pub(crate) const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 
-/// Cells in which an address may stand.
-const WINDOW: usize = 32;
+/// Cells of one bucket, two cache lines.
+const BUCKET: usize = 16;
 
 impl Key {
     /// One IPv4 address, or the network of an IPv6 address: whoever has one address has all 2⁶⁴ of
@@ -50,7 +52,7 @@ impl Key {
         let hash = fold(fold(number ^ first, second) ^ second, first);
         Key {
             mark: hash & !COUNT_MASK,
-            place: fold(hash ^ second, first ^ number) as usize,
+            places: fold(hash ^ second, first ^ number),
         }
     }
 
@@ -82,9 +84,17 @@ impl Key {
         Admitted::Counted
     }
 
-    fn window(self, cells: &[AtomicU64]) -> impl Iterator<Item = &AtomicU64> {
-        let mask = cells.len().wrapping_sub(1);
-        (0..WINDOW.min(cells.len())).map(move |step| &cells[self.place.wrapping_add(step) & mask])
+    /// The cells in which this address may stand, each once.
+    fn buckets(self, cells: &[AtomicU64]) -> [&[AtomicU64]; 2] {
+        if cells.len() <= BUCKET {
+            return [cells, &[]];
+        }
+        // A power of two of buckets, at least two.
+        let mask = cells.len() / BUCKET - 1;
+        let first = self.places as usize & mask;
+        let second = (self.places >> 32) as usize & mask;
+        let second = if second == first { first ^ 1 } else { second };
+        [first, second].map(|bucket| &cells[bucket * BUCKET..][..BUCKET])
     }
 
     fn is_in(self, cell: u64) -> bool {
@@ -94,7 +104,8 @@ impl Key {
     /// Counts this address's connections in one table.
     fn count(self, cells: &[AtomicU64]) -> u64 {
         // Two workers may have put it into two cells at once.
-        self.window(cells)
+        let cells = self.buckets(cells).into_iter().flatten();
+        cells
             .map(|cell| cell.load(Ordering::Acquire))
             .filter(|cell| self.is_in(*cell))
             .map(|cell| cell & COUNT_MASK)
@@ -108,20 +119,31 @@ impl Key {
             (self.is_in(cell) && has_room).then_some(cell + 1)
         };
         let first = |cell: u64| (cell & COUNT_MASK == 0).then_some(self.mark | 1);
-        self.update_one(cells, more) || self.update_one(cells, first)
+        let mut buckets = self.buckets(cells);
+        if buckets.iter().any(|bucket| update_one(bucket, more)) {
+            return true;
+        }
+        buckets.sort_by_key(|bucket| std::cmp::Reverse(free(bucket)));
+        buckets.iter().any(|bucket| update_one(bucket, first))
     }
 
     pub(crate) fn remove(self, cells: &[AtomicU64]) {
         let less = |cell: u64| self.is_in(cell).then(|| cell - 1);
-        self.update_one(cells, less);
+        let buckets = self.buckets(cells);
+        let _is_removed = buckets.iter().any(|bucket| update_one(bucket, less));
     }
+}
 
-    fn update_one(self, cells: &[AtomicU64], change: impl Fn(u64) -> Option<u64>) -> bool {
-        self.window(cells).any(|cell| {
-            let (set, fetch) = (Ordering::AcqRel, Ordering::Acquire);
-            cell.fetch_update(set, fetch, &change).is_ok()
-        })
-    }
+fn free(cells: &[AtomicU64]) -> usize {
+    let is_free = |cell: &&AtomicU64| cell.load(Ordering::Relaxed) & COUNT_MASK == 0;
+    cells.iter().filter(is_free).count()
+}
+
+fn update_one(cells: &[AtomicU64], change: impl Fn(u64) -> Option<u64>) -> bool {
+    cells.iter().any(|cell| {
+        let (set, fetch) = (Ordering::AcqRel, Ordering::Acquire);
+        cell.fetch_update(set, fetch, &change).is_ok()
+    })
 }
 
 const V6_MARK: u64 = 0x5f3a_0000_0000_0000;
