@@ -393,6 +393,23 @@ impl Feed {
         true
     }
 
+    /// As [`push`](Feed::push), with a piece that has its own memory. None of it should stand unused.
+    pub(crate) fn push_block(&self, block: Vec<u8>) -> bool {
+        let mut state = self.lock();
+        if state.reader_gone || state.end.is_some() {
+            return false;
+        }
+        if !state.tail.is_empty() {
+            let piece = std::mem::take(&mut state.tail).freeze();
+            state.pieces.push_back(piece);
+        }
+        state.buffered += block.len();
+        self.held.add(block.len());
+        state.pieces.push_back(block.into());
+        Self::wake_reader(state);
+        true
+    }
+
     /// Bytes that have left the feed since this was last asked.
     pub(crate) fn take_taken(&self) -> usize {
         std::mem::take(&mut self.lock().taken)

@@ -37,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) draining: bool,
     /// Where sockets are read into: one buffer, always warm, for all connections.
     pub(crate) scratch: Vec<u8>,
+    /// Where large content is read into; given away when it is full, and empty otherwise.
+    pub(crate) block: Vec<u8>,
     pub(crate) outbox: Outbox,
     /// Records of TLS that are to be sent; empty between connections.
     pub(crate) sealed: Vec<u8>,
@@ -83,6 +85,7 @@ impl Context {
             opening: ajay_h1::Opening::default(),
             draining: false,
             scratch: vec![0; SCRATCH_BYTES],
+            block: Vec::new(),
             outbox: Outbox::default(),
             sealed: Vec::new(),
             plain: Vec::new(),

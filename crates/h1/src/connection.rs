@@ -209,6 +209,23 @@ impl Connection {
         step
     }
 
+    /// Tells that the next `bytes` of content were received without [`next_event`](Self::next_event), to
+    /// where they stay: no copy is made of large content. The caller holds no byte that was not consumed.
+    ///
+    /// # Errors
+    /// [`Misuse::NotContent`] if [`content_remaining`](Self::content_remaining) is not known to be as much.
+    /// Nothing has changed then.
+    pub fn content_received(&mut self, bytes: u64) -> Result<(), Misuse> {
+        let Receive::Length { remaining } = &mut self.receive else {
+            return Err(Misuse::NotContent);
+        };
+        *remaining = remaining.checked_sub(bytes).ok_or(Misuse::NotContent)?;
+        if bytes > 0 {
+            self.exchange.expectation = Expectation::None;
+        }
+        Ok(())
+    }
+
     /// Tells that the peer will send no more. `unconsumed` is the number of bytes the caller holds
     /// that were not consumed.
     pub fn handle_eof(&mut self, unconsumed: usize) -> EofEffect {

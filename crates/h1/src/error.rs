@@ -196,6 +196,8 @@ pub enum Misuse {
     /// The response was finished before all declared content was sent. It cannot be repaired: the
     /// connection must be closed.
     ContentTooShort,
+    /// So many bytes of content are not to come, or nobody knows whether they are.
+    NotContent,
     /// The next cycle cannot start: the request has not been read to its end.
     RequestNotComplete,
     /// The next cycle cannot start: the response is not finished.
@@ -214,6 +216,7 @@ impl fmt::Display for Misuse {
             Self::ContentLengthMismatch => "Content-Length differs from the content's size",
             Self::ContentTooLong => "more content than declared",
             Self::ContentTooShort => "less content than declared",
+            Self::NotContent => "not known to be content",
             Self::RequestNotComplete => "the request was not read to its end",
             Self::ResponseNotFinished => "the response is not finished",
         })

@@ -235,3 +235,20 @@ fn what_is_held_is_given_back() {
     rig.feed.push(&[4; 9]);
     assert_eq!(rig.held.bytes(), 0, "nobody will read that");
 }
+
+#[test]
+fn a_block_stands_behind_what_came_before() {
+    let mut rig = Rig::new();
+    assert!(rig.feed.push(b"ab"));
+    assert!(rig.feed.push_block(b"cd".to_vec()));
+    assert!(rig.feed.push(b"ef"));
+    assert_eq!(rig.held.bytes(), 6);
+    assert_eq!(rig.data(), piece("ab"));
+    assert_eq!(rig.data(), piece("cd"));
+    assert_eq!(rig.data(), piece("ef"));
+    assert_eq!(rig.held.bytes(), 0);
+
+    rig.content = Content::default();
+    assert!(!rig.feed.push_block(b"gh".to_vec()), "nobody reads");
+    assert_eq!(rig.held.bytes(), 0);
+}

@@ -17,6 +17,9 @@ pub(super) const BUDGET_STEPS: u32 = 64;
 /// What a piece of content counts when it is thrown away, at least: about what it costs to find it.
 pub(super) const PIECE_COST_BYTES: usize = 64;
 
+/// Content is read in blocks of this size where that much of it is still to come: as much as a feed holds.
+const BLOCK_BYTES: usize = 64 * 1024;
+
 /// A partial head begins with this much room; it grows by doubling up to its limit.
 const INBOX_BYTES_MIN: usize = 2048;
 
@@ -36,10 +39,12 @@ impl<S: Service> Session<'_, S> {
         }
         let received = if self.connection.tls.is_some() {
             self.receive_tls()
-        } else if self.connection.inbox.is_empty() {
-            self.receive_into_scratch()
-        } else {
+        } else if !self.connection.inbox.is_empty() {
             self.receive_into_inbox()
+        } else if self.is_in_large_content() {
+            self.receive_into_block()
+        } else {
+            self.receive_into_scratch()
         };
         match received {
             Ok(0) => self.end_of_input(),
@@ -85,6 +90,53 @@ impl<S: Service> Session<'_, S> {
         }
         self.cx.scratch = scratch;
         result.map(|(_, received)| received)
+    }
+
+    /// Whether a whole block of what comes next is content, and there is a feed for it.
+    fn is_in_large_content(&mut self) -> bool {
+        let ContentRemaining::Known(remaining) = self.connection.core.content_remaining() else {
+            return false;
+        };
+        let room = self.cx.block.capacity().max(BLOCK_BYTES);
+        remaining >= room as u64
+            && self.connection.http2.is_none()
+            && self
+                .connection
+                .exchange
+                .is_some_and(|slot| self.slots.get(slot).feed.is_some())
+    }
+
+    /// Reads content to where it stays until the handler has read it: only the kernel copies it.
+    fn receive_into_block(&mut self) -> Result<usize, Errno> {
+        let mut block = std::mem::take(&mut self.cx.block);
+        block.clear();
+        block.reserve_exact(BLOCK_BYTES);
+        let room = block.capacity();
+        let buffer = rustix::buffer::spare_capacity(&mut block);
+        let result = rustix::net::recv(&self.connection.socket, buffer, RecvFlags::empty());
+        let received = block.len();
+        self.cx.block = block;
+        result?;
+        if received == 0 {
+            return Ok(0);
+        }
+        self.count_received(received, room);
+        self.connection.clock.moved(received, self.cx.now);
+        let told = self.connection.core.content_received(received as u64);
+        debug_assert!(
+            told.is_ok(),
+            "a block has no room for more than the content"
+        );
+        let slot = self.connection.exchange;
+        if let Some(feed) = slot.and_then(|slot| self.slots.get(slot).feed.as_ref()) {
+            // A block that is hardly used would hold more memory than the feed counts.
+            if received >= room / 2 {
+                feed.push_block(std::mem::take(&mut self.cx.block));
+            } else {
+                feed.push(&self.cx.block);
+            }
+        }
+        Ok(received)
     }
 
     fn receive_into_inbox(&mut self) -> Result<usize, Errno> {

@@ -801,3 +801,31 @@ fn a_recycled_head_holds_only_the_new_request() {
     assert!(!server.head.fields().contains(KnownField::Cookie));
     assert_eq!(server.head.fields().capacity_bytes(), held);
 }
+
+#[test]
+fn content_may_be_received_elsewhere() {
+    let (config, mut head) = (Config::default(), RequestHead::new());
+    let mut connection = Connection::new();
+    assert_eq!(connection.content_received(0), Err(Misuse::NotContent));
+    let input = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc";
+    let step = connection.next_event(&config, input, &mut head).unwrap();
+    assert!(matches!(step.event, Event::Request { .. }));
+    let step = connection.next_event(&config, &input[step.consumed..], &mut head);
+    assert_eq!(step.unwrap().event, Event::Data(b"abc"));
+
+    assert_eq!(connection.content_received(8), Err(Misuse::NotContent));
+    assert_eq!(connection.content_remaining(), ContentRemaining::Known(7));
+    assert_eq!(connection.content_received(7), Ok(()));
+    let step = connection.next_event(&config, b"GET", &mut head).unwrap();
+    assert_eq!((step.consumed, step.event), (0, Event::End));
+    assert_eq!(connection.content_received(1), Err(Misuse::NotContent));
+}
+
+#[test]
+fn chunked_content_is_not_received_elsewhere() {
+    let (config, mut head) = (Config::default(), RequestHead::new());
+    let mut connection = Connection::new();
+    let input = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    connection.next_event(&config, input, &mut head).unwrap();
+    assert_eq!(connection.content_received(1), Err(Misuse::NotContent));
+}
