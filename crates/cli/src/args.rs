@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ajayserver::tls::Versions;
-use ajayserver::{Builder, Tls};
+use ajayserver::{Builder, Congestion, Retry, Tls};
 use clap::{Parser, Subcommand};
 
 use crate::units::{self, Switch};
@@ -296,6 +296,42 @@ fn size_u32(text: &str) -> Result<Switch<u32>, String> {
     units::or_off(text, units::bytes_as)
 }
 
+/// Whole seconds: QUIC's timers are no finer.
+fn seconds(text: &str) -> Result<u32, String> {
+    let time = units::duration(text)?;
+    match (time.subsec_nanos(), u32::try_from(time.as_secs())) {
+        (0, Ok(seconds)) => Ok(seconds),
+        _ => Err(format!("`{text}` has to be whole seconds here")),
+    }
+}
+
+fn seconds_or_off(text: &str) -> Result<Switch<u32>, String> {
+    units::or_off(text, seconds)
+}
+
+fn congestion(text: &str) -> Result<Congestion, String> {
+    match text {
+        "cubic" => Ok(Congestion::Cubic),
+        "bbr" => Ok(Congestion::Bbr),
+        _ => Err(format!("`{text}` is neither `cubic` nor `bbr`")),
+    }
+}
+
+fn retry(text: &str) -> Result<Retry, String> {
+    match text {
+        "always" => Ok(Retry::Always),
+        number => units::number(number).map(Retry::Above),
+    }
+}
+
+/// RFC 9000 §14: no path carries less than 1200 bytes, and none more than UDP over IPv6.
+fn datagram(text: &str) -> Result<u16, String> {
+    match units::bytes_as(text)? {
+        bytes @ 1200..=65_527 => Ok(bytes),
+        _ => Err(format!("`{text}`: a datagram has 1200 to 65527 bytes")),
+    }
+}
+
 limits! {
     /// A request head; larger: 431 [default: 16k]
     head_bytes_max: u32 = units::bytes_as::<u32>, "SIZE", "Limits", std::convert::identity;
@@ -385,6 +421,37 @@ limits! {
     http2_cleartext: bool = units::boolean, "true|false", "Sockets", std::convert::identity;
     /// Keep answering clients that closed their sending side [default: false]
     half_close: bool = units::boolean, "true|false", "Sockets", std::convert::identity;
+
+    /// How fast QUIC connections send: cubic or bbr [default: cubic]
+    quic_congestion: Congestion = congestion, "NAME", "QUIC", std::convert::identity;
+    /// QUIC clients prove their address: always, or while more handshakes than this are under way [default: 512]
+    quic_retry: Retry = retry, "always|N", "QUIC", std::convert::identity;
+    /// QUIC clients may change their address [default: true]
+    quic_migration: bool = units::boolean, "true|false", "QUIC", std::convert::identity;
+    /// The kernel gives each QUIC packet to the worker of its connection [default: true]
+    quic_steering: bool = units::boolean, "true|false", "QUIC", std::convert::identity;
+    /// Unread content of one HTTP/3 request that a client may send [default: 1m]
+    quic_stream_window: u32 = units::bytes_as::<u32>, "SIZE", "QUIC", std::convert::identity;
+    /// The same for all requests of a connection [default: 2m]
+    quic_connection_window: u32 = units::bytes_as::<u32>, "SIZE", "QUIC", std::convert::identity;
+    /// What a QUIC connection is given beyond its congestion window [default: 64k]
+    quic_send_ahead_bytes: u32 = units::bytes_as::<u32>, "SIZE", "QUIC", std::convert::identity;
+    /// The largest UDP payload that is tried [default: 1452]
+    quic_datagram_bytes_max: u16 = datagram, "SIZE", "QUIC", std::convert::identity;
+    /// Receive buffer of each UDP socket [default: 4m]
+    quic_receive_buffer_bytes: usize = units::bytes_as::<usize>, "SIZE", "QUIC", std::convert::identity;
+    /// Send buffer of each UDP socket [default: 4m]
+    quic_send_buffer_bytes: usize = units::bytes_as::<usize>, "SIZE", "QUIC", std::convert::identity;
+    /// Without a packet; then: the QUIC connection is forgotten [default: 30s]
+    quic_silence_timeout: u32 = seconds, "TIME", "QUIC", std::convert::identity;
+    /// Without a packet; then: a QUIC connection with requests is asked for one [default: off]
+    quic_keep_alive: Switch<u32> = seconds_or_off, "TIME|off", "QUIC", Switch::into_option;
+    /// How long responses of other versions tell of HTTP/3; 0 tells nothing [default: 24h]
+    alt_svc_max_age: u32 = seconds, "TIME", "QUIC", std::convert::identity;
+    /// QPACK's dynamic table that clients may use [default: 0]
+    qpack_table_bytes_max: u32 = units::bytes_as::<u32>, "SIZE", "QUIC", std::convert::identity;
+    /// HTTP/3 requests of a connection that may wait for its encoder [default: 0]
+    qpack_blocked_streams_max: u32 = units::number::<u32>, "N", "QUIC", std::convert::identity;
 }
 
 impl Options {

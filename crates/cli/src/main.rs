@@ -68,7 +68,12 @@ fn main() -> ExitCode {
         }) => serve_plan(&config),
         Some(Task::Run { config: None }) => serve_default(&args.options, args.body),
         None if !has_arguments => serve_default(&args.options, args.body),
-        None => serve_text(&args.options, args.body),
+        None => {
+            if Path::new(DEFAULT_FILE).exists() {
+                say(&format!("{DEFAULT_FILE} is not used: flags say what to do"));
+            }
+            serve_text(&args.options, args.body)
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ajayserver::blocking;
 use ajayserver::middleware::Verifier;
 use argon2::Argon2;
+use tokio::sync::Semaphore;
+
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 
@@ -36,6 +38,10 @@ fn is_right(hash: &str, password: &str) -> bool {
 /// So many names with passwords that were right are remembered; then all are forgotten. A hash
 /// takes some 20 ms of a CPU, too much for each request of a page.
 const KNOWN_MAX: usize = 1024;
+
+/// So many passwords are verified at a time: each takes some 20 MiB of memory, and a CPU. Others
+/// wait, no longer than handlers may.
+static VERIFYING: Semaphore = Semaphore::const_new(4);
 
 /// The users of a configuration, with hashes of their passwords.
 #[derive(Clone)]
@@ -88,8 +94,15 @@ impl Verifier for HashedUsers {
             Some(hash) => (hash.clone(), true),
             None => (inner.decoy.clone(), false),
         };
-        // Bounded by the pool: where that is full nobody new is let in.
-        let right = blocking(move || is_right(&hash, &password)).await;
+        // It is never closed. The permit goes with the work, which goes on when the client is gone.
+        let permit = VERIFYING.acquire().await;
+        // Where the pool is full nobody new is let in.
+        let right = blocking(move || {
+            let right = is_right(&hash, &password);
+            drop(permit);
+            right
+        })
+        .await;
         let is_right = is_user && right.unwrap_or(false);
         if is_right {
             let mut known = known();

@@ -195,6 +195,10 @@ fn what_stands_before_the_answer() {
         respond = { body = "secret" }
         basic_auth = { realm = "cellar", users = { ada = { file = "ada.hash" } } }
         [[site.route]]
+        match = { path = "/unnamed" }
+        respond = { body = "unnamed" }
+        request_id = "off"
+        [[site.route]]
         match = { path = "/denied" }
         respond = { body = "no" }
         deny = ["127.0.0.0/8"]
@@ -269,6 +273,9 @@ fn what_stands_before_the_answer() {
         &get("/long", "X-Request-Id: mine\r\n"),
         "x-request-id: mine\r\n",
     );
+    let answer = get("/unnamed", "");
+    assert_status(&answer, 200);
+    assert!(!answer.to_lowercase().contains("x-request-id"), "{answer}");
     assert_has(&get("/?a=1", "X-Beta: 1\r\n"), "\r\n\r\nbeta");
     assert_status(&get("/?a=1", ""), 404);
     assert_status(&get("/", "X-Beta: 1\r\n"), 404);

@@ -3,6 +3,7 @@
 use super::read::{OneOrMore, Pairs, Whole, section};
 use super::source::Spanned;
 use super::values::*;
+use crate::units::Switch;
 
 section! {
     /// A file.
@@ -133,28 +134,28 @@ section! {
 }
 
 section! {
-    /// What sites and routes have alike; a route's takes the place of its site's
+    /// What sites and routes have alike; a route's takes the place of its site's, and `off` is none
     Options {
         /// Fields of the response
-        headers: Headers, "", "{ set = { x-frame-options = \"DENY\" } }";
+        headers: Switch<Headers>, "", "{ set = { x-frame-options = \"DENY\" } }";
         /// Limits of these requests
         limits: RouteLimits, "", "{ content_bytes_max = \"1m\" }";
         /// Only these clients; others get 403
-        allow: Vec<Network>, "all", "[\"10.0.0.0/8\"]";
+        allow: Switch<Vec<Network>>, "all", "[\"10.0.0.0/8\"]";
         /// Not these clients, even if they are allowed; they get 403
-        deny: Vec<Network>, "none", "[\"10.0.0.13\"]";
+        deny: Switch<Vec<Network>>, "none", "[\"10.0.0.13\"]";
         /// Ask for name and password
-        basic_auth: BasicAuthTable, "off", "";
+        basic_auth: Switch<BasicAuthTable>, "off", "";
         /// How many requests a client may make; more: 429
-        rate_limit: RateLimitTable, "off", "{ requests = 10, per = \"1s\" }";
+        rate_limit: Switch<RateLimitTable>, "off", "{ requests = 10, per = \"1s\" }";
         /// Files to send for statuses of 400 and above
-        error_pages: Pairs<FilePath>, "none", "{ 404 = \"errors/404.html\" }";
+        error_pages: Switch<Pairs<FilePath>>, "none", "{ 404 = \"errors/404.html\" }";
         /// Let pages of other origins read the answers
-        cors: CorsTable, "off", "{ origins = [\"https://shop.example\"] }";
+        cors: Switch<CorsTable>, "off", "{ origins = [\"https://shop.example\"] }";
         /// Tell browsers to use TLS only; sent over TLS
-        hsts: HstsTable, "off", "{ max_age = \"8760h\" }";
+        hsts: Switch<HstsTable>, "off", "{ max_age = \"8760h\" }";
         /// Name each request in `X-Request-Id`: `make` a name, or `keep` the one that a proxy has given
-        request_id: RequestIds, "off", "\"make\"";
+        request_id: Switch<RequestIds>, "off", "\"make\"";
         /// Compress what is worth it with zstd, brotli or gzip
         compression: bool, "false", "true";
     }

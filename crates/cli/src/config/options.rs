@@ -11,6 +11,7 @@ use super::values::{FieldName, FieldValue, FilePath, Network};
 use crate::password::HashedUsers;
 use crate::plan::{HeadersPlan, OptionsPlan, Page};
 use crate::routing;
+use crate::units::Switch;
 
 /// Pages are kept in memory.
 const PAGE_BYTES_MAX: usize = 1 << 20;
@@ -21,9 +22,9 @@ const HSTS_DEFAULT: std::time::Duration = std::time::Duration::from_secs(8760 * 
 /// The options of a site or route, with those of its site where it says nothing.
 pub(super) fn compile(keys: &Options, outer: &OptionsPlan, context: &mut Context) -> OptionsPlan {
     let mut plan = outer.clone();
-    if let Some(headers) = &keys.headers {
-        plan.headers = Some(Arc::new(headers_of(&headers.value, context)));
-    }
+    set(&keys.headers, &mut plan.headers, context, |it, context| {
+        Some(Arc::new(headers_of(it.value, context)))
+    });
     if let Some(limits) = &keys.limits {
         if let Some(bytes) = &limits.value.content_bytes_max {
             plan.content_bytes_max = Some(bytes.value.0);
@@ -32,40 +33,61 @@ pub(super) fn compile(keys: &Options, outer: &OptionsPlan, context: &mut Context
             plan.timeout = Some(timeout.value.0);
         }
     }
-    if let Some(allow) = &keys.allow {
-        plan.allow = Some(networks(&allow.value));
-    }
-    if let Some(deny) = &keys.deny {
-        plan.deny = Some(networks(&deny.value)).filter(|it| !it.is_empty());
-    }
-    if let Some(auth) = &keys.basic_auth {
-        plan.basic_auth = basic_auth(auth, context);
-    }
-    if let Some(limit) = &keys.rate_limit {
-        plan.rate_limit = rate_limit(limit, context);
-    }
-    if let Some(pages) = &keys.error_pages {
-        plan.error_pages = Some(error_pages(&pages.value, context));
-    }
-    if let Some(cors) = &keys.cors {
-        plan.cors = cors_of(cors, context);
-    }
-    if let Some(hsts) = &keys.hsts {
-        let max_age = hsts
-            .value
-            .max_age
-            .as_ref()
-            .map_or(HSTS_DEFAULT, |it| it.value.0);
-        let subdomains = hsts.value.subdomains.as_ref().is_some_and(|it| it.value);
-        plan.hsts = Some((max_age, subdomains));
-    }
-    if let Some(ids) = &keys.request_id {
-        plan.request_id = Some(ids.value.0);
-    }
+    set(&keys.allow, &mut plan.allow, context, |it, _| {
+        Some(networks(it.value))
+    });
+    set(&keys.deny, &mut plan.deny, context, |it, _| {
+        Some(networks(it.value))
+    });
+    set(
+        &keys.basic_auth,
+        &mut plan.basic_auth,
+        context,
+        |it, context| basic_auth(&it, context),
+    );
+    set(
+        &keys.rate_limit,
+        &mut plan.rate_limit,
+        context,
+        |it, context| rate_limit(&it, context),
+    );
+    set(
+        &keys.error_pages,
+        &mut plan.error_pages,
+        context,
+        |it, context| Some(error_pages(it.value, context)),
+    );
+    set(&keys.cors, &mut plan.cors, context, |it, context| {
+        cors_of(&it, context)
+    });
+    set(&keys.hsts, &mut plan.hsts, context, |it, _| {
+        let max_age = it.value.max_age.as_ref();
+        let subdomains = it.value.subdomains.as_ref().is_some_and(|it| it.value);
+        Some((max_age.map_or(HSTS_DEFAULT, |it| it.value.0), subdomains))
+    });
+    set(&keys.request_id, &mut plan.request_id, context, |it, _| {
+        Some(it.value.0)
+    });
     if let Some(compression) = &keys.compression {
         plan.compression = compression.value;
     }
     plan
+}
+
+/// Sets what a key says, if it says something.
+fn set<T, U>(
+    key: &Option<Spanned<Switch<T>>>,
+    place: &mut Option<U>,
+    context: &mut Context,
+    compile: impl FnOnce(Spanned<&T>, &mut Context) -> Option<U>,
+) {
+    let Some(Spanned { span, value }) = key else {
+        return;
+    };
+    *place = match value {
+        Switch::Off => None,
+        Switch::On(value) => compile(Spanned { span: *span, value }, context),
+    };
 }
 
 pub(super) fn networks(all: &[Network]) -> Arc<[routing::Network]> {
@@ -138,7 +160,7 @@ fn required(span: Span, table: &str, key: &str, context: &mut Context) {
 }
 
 fn basic_auth(
-    table: &Spanned<BasicAuthTable>,
+    table: &Spanned<&BasicAuthTable>,
     context: &mut Context,
 ) -> Option<BasicAuth<HashedUsers>> {
     let Some(users) = &table.value.users else {
@@ -161,7 +183,7 @@ fn basic_auth(
     Some(BasicAuth::new(realm, HashedUsers::new(users)))
 }
 
-fn rate_limit(table: &Spanned<RateLimitTable>, context: &mut Context) -> Option<RateLimit> {
+fn rate_limit(table: &Spanned<&RateLimitTable>, context: &mut Context) -> Option<RateLimit> {
     let keys = &table.value;
     let Some(requests) = &keys.requests else {
         required(table.span, "rate_limit", "requests", context);
@@ -249,7 +271,7 @@ fn page_type(name: &str) -> &'static str {
     }
 }
 
-fn cors_of(table: &Spanned<CorsTable>, context: &mut Context) -> Option<Cors> {
+fn cors_of(table: &Spanned<&CorsTable>, context: &mut Context) -> Option<Cors> {
     let keys = &table.value;
     let Some(origins) = &keys.origins else {
         required(table.span, "cors", "origins", context);

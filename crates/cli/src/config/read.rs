@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
+use crate::units::Switch;
+
 use super::source::{Level, Problems, Source, Span, Spanned};
 
 /// A file that is larger is no configuration.
@@ -301,6 +303,18 @@ impl<T: Read> Read for Whole<T> {
         let value = T::read(node, context)?;
         let is_whole = context.problems.count(Level::Error) == before;
         Some(Whole { value, is_whole })
+    }
+}
+
+/// `off`, where something can be switched off that holds otherwise.
+impl<T: Read> Read for Switch<T> {
+    const KIND: &'static str = T::KIND;
+
+    fn read(node: &Node, context: &mut Context) -> Option<Switch<T>> {
+        match &node.kind {
+            Kind::Text(text) if text == "off" => Some(Switch::Off),
+            _ => T::read(node, context).map(Switch::On),
+        }
     }
 }
 

@@ -56,7 +56,7 @@ const SECTIONS: [Section; 15] = [
     ("`redirect`", "", RedirectAnswer::KEYS),
     (
         "Keys of sites and routes",
-        "What a route says takes the place of what its site says, key by key.",
+        "What a route says takes the place of what its site says, key by key. All but `limits` and `compression` may be `\"off\"`: so a route is without what its site has.",
         Options::KEYS,
     ),
     ("`headers`", "", Headers::KEYS),

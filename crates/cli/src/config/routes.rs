@@ -386,11 +386,17 @@ fn redirect_answer(
         return None;
     };
     let text = &to.value.0;
-    let is_target = text.starts_with(['/', '{']) || text.contains("://");
-    if !is_target || text.chars().any(|c| c <= ' ' || !c.is_ascii()) {
+    // What the client sent must not be able to name another host.
+    let begins = ["http://", "https://", "{path}", "{uri}"];
+    let is_path = text.starts_with('/') && !text.starts_with("//");
+    let is_target = is_path || begins.iter().any(|begin| text.starts_with(begin));
+    if !is_target || has_open_host(text) || text.chars().any(|c| c <= ' ' || !c.is_ascii()) {
         let message = format!("`{text}` is no target of a redirect");
         let problem = context.problems.error(to.span, message);
-        problem.hint("write a path, or a whole URL with its scheme");
+        problem.hint(match is_target && has_open_host(text) {
+            true => "clients could choose the host: end it with `/`, `{path}` or `{uri}`",
+            false => "it begins with `/`, `https://`, `http://`, `{path}` or `{uri}`",
+        });
         return None;
     }
     let template = template(to.span, text, names, context)?;
@@ -400,6 +406,18 @@ fn redirect_answer(
         status: status.map_or(ajayserver::StatusCode::PERMANENT_REDIRECT, |it| it.value.0),
         text: text.clone(),
     })
+}
+
+/// Whether a part of the path would be part of the host of a URL.
+fn has_open_host(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else {
+        return false;
+    };
+    // These begin with a slash.
+    let ends = ["/", "{path}", "{uri}"];
+    let end = ends.iter().filter_map(|end| rest.find(end)).min();
+    let host = rest[..end.unwrap_or(rest.len())].replace("{host}", "");
+    host.contains('{')
 }
 
 /// What stands for parts of paths when rewrites are followed.
