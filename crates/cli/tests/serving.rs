@@ -4,6 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 /// A server that is stopped at the end, in a directory that is removed.
 struct Server {
@@ -279,6 +282,61 @@ fn what_stands_before_the_answer() {
     assert_has(&get("/?a=1", "X-Beta: 1\r\n"), "\r\n\r\nbeta");
     assert_status(&get("/?a=1", ""), 404);
     assert_status(&get("/", "X-Beta: 1\r\n"), 404);
+}
+
+/// Asks over TLS, by this name for the certificate and that host for the site.
+fn ask_tls(server: &Server, roots: &RootCertStore, sni: &str, host: &str) -> String {
+    let config = ClientConfig::builder()
+        .with_root_certificates(roots.clone())
+        .with_no_client_auth();
+    let name = sni.to_owned().try_into().unwrap();
+    let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut socket = TcpStream::connect(server.addresses[0]).unwrap();
+    let mut stream = rustls::Stream::new(&mut connection, &mut socket);
+    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn each_site_has_its_certificate() {
+    let mut roots = RootCertStore::empty();
+    let mut files = Vec::new();
+    for name in ["a", "b"] {
+        let made = rcgen::generate_simple_self_signed([format!("{name}.example")]).unwrap();
+        roots.add(made.cert.der().clone()).unwrap();
+        files.push((format!("{name}.pem"), made.cert.pem()));
+        files.push((format!("{name}.key"), made.signing_key.serialize_pem()));
+    }
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(name, text)| (&**name, &**text))
+        .collect();
+    let site = |name: &str| {
+        format!(
+            r#"
+            [[site]]
+            hosts = ["{name}.example"]
+            listen = ["127.0.0.1:0"]
+            tls = {{ cert = "{name}.pem", key = "{name}.key" }}
+            hsts = {{ max_age = "24h" }}
+            [[site.route]]
+            respond = {{ body = "this is {name}" }}
+            "#
+        )
+    };
+    let config = site("a") + &site("b");
+    let server = Server::start("tls", &config, &files);
+    let answer = ask_tls(&server, &roots, "a.example", "a.example");
+    assert_has(&answer, "\r\n\r\nthis is a");
+    assert_has(&answer, "strict-transport-security: max-age=86400\r\n");
+    assert_has(&answer, "alt-svc: h3=");
+    let answer = ask_tls(&server, &roots, "b.example", "b.example");
+    assert_has(&answer, "\r\n\r\nthis is b");
+    assert_status(&ask_tls(&server, &roots, "a.example", "b.example"), 421);
+    assert_status(&ask_tls(&server, &roots, "a.example", "c.example"), 421);
 }
 
 #[test]
