@@ -104,9 +104,16 @@ impl Files {
             }
         };
         let mut count = 0;
-        for path in found.flatten() {
+        for path in found {
             count += 1;
-            self.include_file(&path, pattern, context);
+            match path {
+                Ok(path) => self.include_file(&path, pattern, context),
+                Err(error) => {
+                    let why = reason(error.error());
+                    let message = format!("cannot read {}: {why}", error.path().display());
+                    context.problems.error(pattern.span, message);
+                }
+            }
         }
         let is_pattern = pattern.value.0.contains(['*', '?', '[']);
         match (count, is_pattern) {

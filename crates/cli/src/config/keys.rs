@@ -146,7 +146,7 @@ section! {
         deny: Switch<Vec<Network>>, "none", "[\"10.0.0.13\"]";
         /// Ask for name and password
         basic_auth: Switch<BasicAuthTable>, "off", "";
-        /// How many requests a client may make; more: 429
+        /// How many requests a client may make, of each process; more: 429
         rate_limit: Switch<RateLimitTable>, "off", "{ requests = 10, per = \"1s\" }";
         /// Files to send for statuses of 400 and above
         error_pages: Switch<Pairs<FilePath>>, "none", "{ 404 = \"errors/404.html\" }";

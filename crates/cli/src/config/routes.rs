@@ -233,7 +233,7 @@ fn answer(keys: &Route, span: Span, is_whole: bool, context: &mut Context) -> Op
         return files_answer(files, keys, context);
     }
     if let Some(respond) = &keys.respond {
-        return Some(respond_answer(&respond.value));
+        return Some(respond_answer(&respond.value, context));
     }
     if let Some(redirect) = &keys.redirect {
         return redirect_answer(redirect, &names, context);
@@ -357,7 +357,7 @@ fn files_answer(
     })
 }
 
-fn respond_answer(keys: &RespondAnswer) -> Answer {
+fn respond_answer(keys: &RespondAnswer, context: &mut Context) -> Answer {
     let status = keys
         .status
         .as_ref()
@@ -366,6 +366,13 @@ fn respond_answer(keys: &RespondAnswer) -> Answer {
         .body
         .as_ref()
         .map_or(String::new(), |it| it.value.0.clone());
+    if let (204 | 205 | 304, false, Some(key)) = (status.as_u16(), body.is_empty(), &keys.body) {
+        let message = format!(
+            "an answer with the status {} has no content",
+            status.as_u16()
+        );
+        context.problems.error(key.span, message);
+    }
     let content_type = keys.content_type.as_ref().map(|it| it.value.0.clone());
     Answer::Respond {
         status,
