@@ -14,6 +14,8 @@ mod read;
 mod reference;
 mod routes;
 mod source;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod values;
 

@@ -1,6 +1,8 @@
 //! Which site and which route a request takes.
 //!
-//! A table is made once and never changes; finding a route in it allocates nothing.
+//! A table is made once and never changes. Finding a site and a route in it allocates nothing, but for
+//! hosts with upper-case letters, paths that are not in their normal form, and regular expressions
+//! with named groups.
 //!
 //! **Order.** Whole paths come first. Then patterns, compared part by part from the left: a literal
 //! part goes before a `{name}`, and that before the `*` at an end, so that of two beginnings the
