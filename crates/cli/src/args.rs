@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ajayserver::tls::Versions;
-use ajayserver::{Builder, Tls};
+use ajayserver::{Builder, Congestion, Retry, Tls};
 use clap::{Parser, Subcommand};
 
 use crate::units::{self, Switch};
@@ -19,11 +19,14 @@ pub(crate) const DEFAULT_LISTEN: &[&str] = &["127.0.0.1:8080", "[::1]:8080"];
 pub(crate) const DEFAULT_TLS_LISTEN: &[&str] = &["127.0.0.1:8443", "[::1]:8443"];
 
 /// Where the certificate for development is when nobody says.
-const DEVELOPMENT_CERTIFICATE: &str = "ajayserver-development-certificate";
+pub(crate) const DEVELOPMENT_CERTIFICATE: &str = "ajayserver-development-certificate";
 
 const EXAMPLES: &str = "\
 Examples:
-  ajayserver                                    200 OK to everything on localhost:8080
+  ajayserver                                    ajayserver.toml; without it 200 OK to everything
+                                                on localhost:8080
+  ajayserver init; ajayserver check             begin with a configuration
+  ajayserver files public --listen :80          a directory
   ajayserver --listen :80 --body 'Back at noon' one page for everyone
   ajayserver --listen unix:/run/a.sock          behind another server
   ajayserver --listen :80 --user www-data      bound as root, run as somebody else
@@ -41,7 +44,8 @@ Exit codes: 0 stopped, and everything that had arrived was answered; 1 failed; 2
 3 cannot listen; 4 stopped, but connections were cut at the end of the drain.
 Log level: environment variable AJAYSERVER_LOG (error, warn, info, debug). Default: warn.";
 
-/// An HTTP server that answers every request with one body.
+/// An HTTP server. Without arguments it serves ./ajayserver.toml if there is one, and otherwise
+/// answers every request with one body.
 #[derive(Debug, Parser)]
 #[command(name = "ajayserver", version, after_help = EXAMPLES, max_term_width = 100)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -49,6 +53,17 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) task: Option<Task>,
 
+    /// What to answer
+    #[arg(long, short, value_name = "TEXT", default_value = "OK")]
+    pub(crate) body: String,
+
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+/// How to serve, where no file says so.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
     /// Address and port, `:PORT` for every address, `unix:PATH`, or `systemd[:NAME]` for sockets
     /// that systemd passes; may be repeated [default: 127.0.0.1:8080 and [::1]:8080]
     #[arg(long, short, value_name = "ADDRESS")]
@@ -97,10 +112,6 @@ pub(crate) struct Args {
     #[arg(long, short, value_name = "NAME[:GROUP]")]
     user: Option<String>,
 
-    /// What to answer
-    #[arg(long, short, value_name = "TEXT", default_value = "OK")]
-    pub(crate) body: String,
-
     /// Leave out the Date field
     #[arg(long)]
     no_date: bool,
@@ -116,6 +127,73 @@ pub(crate) struct Args {
 /// What to do other than to serve.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
+    /// Serve what a configuration says
+    Run {
+        /// The file [default: ajayserver.toml]
+        #[arg(long, short, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+
+    /// Tell everything that is wrong with a configuration
+    Check {
+        /// The file
+        #[arg(value_name = "FILE", default_value = crate::config::DEFAULT_FILE)]
+        config: PathBuf,
+    },
+
+    /// Tell which site and which route of a configuration would answer, and why
+    Explain {
+        /// As in GET
+        method: String,
+
+        /// As in https://example.com/path
+        url: String,
+
+        /// A field of the request; may be repeated
+        #[arg(long, short = 'H', value_name = "NAME: VALUE")]
+        header: Vec<String>,
+
+        /// The client's address
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+        client: std::net::IpAddr,
+
+        /// The file
+        #[arg(long, short, value_name = "FILE", default_value = crate::config::DEFAULT_FILE)]
+        config: PathBuf,
+    },
+
+    /// Write a configuration to begin with; an existing file is left alone
+    Init {
+        /// The file
+        #[arg(value_name = "FILE", default_value = crate::config::DEFAULT_FILE)]
+        config: PathBuf,
+    },
+
+    /// Print the hash of a password, for `basic_auth`
+    HashPassword {
+        /// Read the password from standard input, which may be a pipe
+        #[arg(long)]
+        stdin: bool,
+    },
+
+    /// Answer every request with one text
+    Respond {
+        /// The text
+        text: String,
+
+        #[command(flatten)]
+        options: Box<Options>,
+    },
+
+    /// Serve the files below a directory
+    Files {
+        /// The directory
+        directory: PathBuf,
+
+        #[command(flatten)]
+        options: Box<Options>,
+    },
+
     /// Print the counters of a server that runs: one `name value` a line
     Counters {
         /// The id of its master process, or of any of its processes
@@ -127,11 +205,23 @@ pub(crate) enum Task {
     },
 }
 
+/// A limit as the reference of the configuration shows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LimitKey {
+    pub(crate) name: &'static str,
+    #[cfg(test)]
+    pub(crate) kind: &'static str,
+    /// What it is, and its default in brackets.
+    #[cfg(test)]
+    pub(crate) text: &'static str,
+}
+
 /// Declares the flags of one group, and how each is given to the builder.
 macro_rules! limits {
     ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $parse:expr, $value:literal, $heading:literal, $into:expr;)+) => {
-        #[derive(Debug, clap::Args)]
-        struct Limits {
+        /// Limits, deadlines and socket options that somebody has set.
+        #[derive(Clone, Debug, Default, clap::Args)]
+        pub(crate) struct Limits {
             $(
                 $(#[doc = $doc])+
                 #[arg(long, value_name = $value, value_parser = $parse, help_heading = $heading)]
@@ -140,7 +230,31 @@ macro_rules! limits {
         }
 
         impl Limits {
-            fn apply(&self, mut builder: Builder) -> Builder {
+            /// What each is called in a file, and what it means.
+            pub(crate) const KEYS: &[LimitKey] = &[
+                $(LimitKey {
+                    name: stringify!($name),
+                    #[cfg(test)]
+                    kind: $value,
+                    #[cfg(test)]
+                    text: concat!($($doc),+),
+                },)+
+            ];
+
+            /// Sets the one of this name; none if there is no such limit.
+            pub(crate) fn set(&mut self, name: &str, text: &str) -> Option<Result<(), String>> {
+                match name {
+                    $(
+                        stringify!($name) => {
+                            let parse: fn(&str) -> Result<$type, String> = $parse;
+                            Some(parse(text).map(|value| self.$name = Some(value)))
+                        }
+                    )+
+                    _ => None,
+                }
+            }
+
+            pub(crate) fn apply(&self, mut builder: Builder) -> Builder {
                 $(
                     if let Some(value) = self.$name {
                         builder = builder.$name($into(value));
@@ -180,6 +294,42 @@ fn count_u32(text: &str) -> Result<Switch<u32>, String> {
 
 fn size_u32(text: &str) -> Result<Switch<u32>, String> {
     units::or_off(text, units::bytes_as)
+}
+
+/// Whole seconds: QUIC's timers are no finer.
+fn seconds(text: &str) -> Result<u32, String> {
+    let time = units::duration(text)?;
+    match (time.subsec_nanos(), u32::try_from(time.as_secs())) {
+        (0, Ok(seconds)) => Ok(seconds),
+        _ => Err(format!("`{text}` has to be whole seconds here")),
+    }
+}
+
+fn seconds_or_off(text: &str) -> Result<Switch<u32>, String> {
+    units::or_off(text, seconds)
+}
+
+fn congestion(text: &str) -> Result<Congestion, String> {
+    match text {
+        "cubic" => Ok(Congestion::Cubic),
+        "bbr" => Ok(Congestion::Bbr),
+        _ => Err(format!("`{text}` is neither `cubic` nor `bbr`")),
+    }
+}
+
+fn retry(text: &str) -> Result<Retry, String> {
+    match text {
+        "always" => Ok(Retry::Always),
+        number => units::number(number).map(Retry::Above),
+    }
+}
+
+/// RFC 9000 §14: no path carries less than 1200 bytes, and none more than UDP over IPv6.
+fn datagram(text: &str) -> Result<u16, String> {
+    match units::bytes_as(text)? {
+        bytes @ 1200..=65_527 => Ok(bytes),
+        _ => Err(format!("`{text}`: a datagram has 1200 to 65527 bytes")),
+    }
 }
 
 limits! {
@@ -260,20 +410,51 @@ limits! {
     /// Length of the kernel's accept queue, per worker [default: 4096]
     backlog: u32 = units::number::<u32>, "N", "Sockets", std::convert::identity;
     /// TCP_NODELAY [default: true]
-    nodelay: bool = clap::value_parser!(bool), "true|false", "Sockets", std::convert::identity;
+    nodelay: bool = units::boolean, "true|false", "Sockets", std::convert::identity;
     /// Idle time before TCP keep-alive probes [default: 60s]
     tcp_keepalive: Time = time, "TIME|off", "Sockets", Switch::into_option;
     /// TCP_NOTSENT_LOWAT: what the kernel holds unsent for a slow client [default: 64k]
     notsent_lowat: Switch<u32> = size_u32, "SIZE|off", "Sockets", Switch::into_option;
     /// [::]:PORT accepts IPv6 only [default: true]
-    ipv6_only: bool = clap::value_parser!(bool), "true|false", "Sockets", std::convert::identity;
+    ipv6_only: bool = units::boolean, "true|false", "Sockets", std::convert::identity;
     /// HTTP/2 without TLS, for clients that begin with it [default: true]
-    http2_cleartext: bool = clap::value_parser!(bool), "true|false", "Sockets", std::convert::identity;
+    http2_cleartext: bool = units::boolean, "true|false", "Sockets", std::convert::identity;
     /// Keep answering clients that closed their sending side [default: false]
-    half_close: bool = clap::value_parser!(bool), "true|false", "Sockets", std::convert::identity;
+    half_close: bool = units::boolean, "true|false", "Sockets", std::convert::identity;
+
+    /// How fast QUIC connections send: cubic or bbr [default: cubic]
+    quic_congestion: Congestion = congestion, "NAME", "QUIC", std::convert::identity;
+    /// QUIC clients prove their address: always, or while more handshakes than this are under way [default: 512]
+    quic_retry: Retry = retry, "always|N", "QUIC", std::convert::identity;
+    /// QUIC clients may change their address [default: true]
+    quic_migration: bool = units::boolean, "true|false", "QUIC", std::convert::identity;
+    /// The kernel gives each QUIC packet to the worker of its connection [default: true]
+    quic_steering: bool = units::boolean, "true|false", "QUIC", std::convert::identity;
+    /// Unread content of one HTTP/3 request that a client may send [default: 1m]
+    quic_stream_window: u32 = units::bytes_as::<u32>, "SIZE", "QUIC", std::convert::identity;
+    /// The same for all requests of a connection [default: 2m]
+    quic_connection_window: u32 = units::bytes_as::<u32>, "SIZE", "QUIC", std::convert::identity;
+    /// What a QUIC connection is given beyond its congestion window [default: 64k]
+    quic_send_ahead_bytes: u32 = units::bytes_as::<u32>, "SIZE", "QUIC", std::convert::identity;
+    /// The largest UDP payload that is tried [default: 1452]
+    quic_datagram_bytes_max: u16 = datagram, "SIZE", "QUIC", std::convert::identity;
+    /// Receive buffer of each UDP socket [default: 4m]
+    quic_receive_buffer_bytes: usize = units::bytes_as::<usize>, "SIZE", "QUIC", std::convert::identity;
+    /// Send buffer of each UDP socket [default: 4m]
+    quic_send_buffer_bytes: usize = units::bytes_as::<usize>, "SIZE", "QUIC", std::convert::identity;
+    /// Without a packet; then: the QUIC connection is forgotten [default: 30s]
+    quic_silence_timeout: u32 = seconds, "TIME", "QUIC", std::convert::identity;
+    /// Without a packet; then: a QUIC connection with requests is asked for one [default: off]
+    quic_keep_alive: Switch<u32> = seconds_or_off, "TIME|off", "QUIC", Switch::into_option;
+    /// How long responses of other versions tell of HTTP/3; 0 tells nothing [default: 24h]
+    alt_svc_max_age: u32 = seconds, "TIME", "QUIC", std::convert::identity;
+    /// QPACK's dynamic table that clients may use [default: 0]
+    qpack_table_bytes_max: u32 = units::bytes_as::<u32>, "SIZE", "QUIC", std::convert::identity;
+    /// HTTP/3 requests of a connection that may wait for its encoder [default: 0]
+    qpack_blocked_streams_max: u32 = units::number::<u32>, "N", "QUIC", std::convert::identity;
 }
 
-impl Args {
+impl Options {
     /// What the addresses with TLS need, if there is a certificate.
     pub(crate) fn tls(&self) -> Option<Tls> {
         let tls = match (&self.tls_cert, &self.tls_key, &self.tls_self_signed) {

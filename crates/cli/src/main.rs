@@ -1,20 +1,30 @@
-//! The `ajayserver` binary. For now it answers every request with one body; configuration by file
-//! comes with the sites.
+//! The `ajayserver` binary: serves what a configuration says, or without one a directory or a text.
 
 #![forbid(unsafe_code)]
 
 mod args;
+mod config;
 mod counters;
+mod explain;
+mod password;
+mod plan;
+mod routing;
+mod run;
+mod serve;
+mod template;
 mod units;
 
 use std::io::Write;
 use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ajayserver::{Body, Builder, ContentType, Error, ListenAddr, Response, Server};
+use ajayserver::{Body, Builder, ContentType, Error, Files, ListenAddr, Response, Server};
 use clap::Parser;
 
-use crate::args::{Args, Task};
+use crate::args::{Args, Options, Task};
+use crate::config::DEFAULT_FILE;
+use crate::plan::Plan;
 
 /// Exit codes beside 0, and 2 for wrong arguments, which is clap's.
 const EXIT_FAILED: u8 = 1;
@@ -23,21 +33,59 @@ const EXIT_CANNOT_LISTEN: u8 = 3;
 const EXIT_DRAIN_CUT: u8 = 4;
 
 fn main() -> ExitCode {
+    // Who gives a flag says everything by flags: the file is for those who say nothing.
+    let has_arguments = std::env::args_os().len() > 1;
     let args = Args::parse();
-    if let Some(Task::Counters { pid, workers }) = args.task {
-        return match counters::print(pid, workers) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(
-                &format!("cannot read the counters of {pid}: {error}"),
+    let result = match args.task {
+        Some(Task::Counters { pid, workers }) => counters::print(pid, workers).map_err(|error| {
+            (
+                format!("cannot read the counters of {pid}: {error}"),
                 EXIT_FAILED,
-            ),
-        };
-    }
-    start_logging();
-    match serve(args) {
+            )
+        }),
+        Some(Task::Check { config }) => return check(&config),
+        Some(Task::Explain {
+            method,
+            url,
+            header,
+            client,
+            config,
+        }) => load(&config).and_then(|plan| {
+            let text = explain::explain(&plan, &method, &url, &header, client);
+            text.map(|text| print(&text))
+                .map_err(|why| (why, EXIT_USAGE))
+        }),
+        Some(Task::Init { config }) => init(&config),
+        Some(Task::HashPassword { stdin }) => password::read(stdin)
+            .map_err(|error| error.to_string())
+            .and_then(|password| password::hash(&password))
+            .map(|hash| print(&format!("{hash}\n")))
+            .map_err(|why| (why, EXIT_FAILED)),
+        Some(Task::Respond { text, options }) => serve_text(&options, text),
+        Some(Task::Files { directory, options }) => serve_files(&options, directory),
+        Some(Task::Run {
+            config: Some(config),
+        }) => serve_plan(&config),
+        Some(Task::Run { config: None }) => serve_default(&args.options, args.body),
+        None if !has_arguments => serve_default(&args.options, args.body),
+        None => {
+            if Path::new(DEFAULT_FILE).exists() {
+                say(&format!("{DEFAULT_FILE} is not used: flags say what to do"));
+            }
+            serve_text(&args.options, args.body)
+        }
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error.to_string(), exit_code(&error)),
+        Err((why, code)) => fail(&why, code),
     }
+}
+
+/// Why the program ends, and with which code.
+type Failure = (String, u8);
+
+fn failure(error: Error) -> Failure {
+    (error.to_string(), exit_code(&error))
 }
 
 fn fail(why: &str, code: u8) -> ExitCode {
@@ -45,15 +93,116 @@ fn fail(why: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn serve(args: Args) -> Result<(), Error> {
-    let server = bind(&args)?;
-    announce(&server);
-    // The body lives as long as the process: sent from where it is, for every request.
-    let body: &'static str = args.body.leak();
-    server.run(async move |_| Response::ok(Body::from(body)).with_content_type(ContentType::TEXT))
+/// Standard output may be closed: then nobody wants to know.
+fn print(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
-fn bind(args: &Args) -> Result<Server, Error> {
+fn check(path: &Path) -> ExitCode {
+    let loaded = config::load(path);
+    let _ = write!(std::io::stderr(), "{}", loaded.report);
+    let plural = |count: usize, what: &str| match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    };
+    let warnings = plural(loaded.warnings, "warning");
+    match loaded.plan {
+        Some(plan) => {
+            let sites = plural(plan.sites.len(), "site");
+            let also = match loaded.warnings {
+                0 => String::new(),
+                _ => format!(", {warnings}"),
+            };
+            print(&format!("{}: good: {sites}{also}\n", path.display()));
+            ExitCode::SUCCESS
+        }
+        None => {
+            let errors = plural(loaded.errors, "error");
+            fail(
+                &format!("{}: {errors}, {warnings}", path.display()),
+                EXIT_FAILED,
+            )
+        }
+    }
+}
+
+/// The plan of a file; all that is wrong goes to standard error.
+fn load(path: &Path) -> Result<Plan, Failure> {
+    let loaded = config::load(path);
+    if !ajayserver::is_worker_process() {
+        let _ = write!(std::io::stderr(), "{}", loaded.report);
+    }
+    loaded.plan.ok_or_else(|| {
+        let why = format!("{} cannot be used", path.display());
+        (why, EXIT_FAILED)
+    })
+}
+
+fn init(path: &Path) -> Result<(), Failure> {
+    let file = std::fs::File::create_new(path);
+    file.and_then(|mut file| file.write_all(include_bytes!("starter.toml")))
+        .map(|()| print(&format!("wrote {}\n", path.display())))
+        .map_err(|error| {
+            let why = match error.kind() {
+                std::io::ErrorKind::AlreadyExists => "it exists already".to_owned(),
+                _ => error.to_string(),
+            };
+            (
+                format!("cannot write {}: {why}", path.display()),
+                EXIT_FAILED,
+            )
+        })
+}
+
+/// The file in this directory, or without one what to answer without a configuration.
+fn serve_default(options: &Options, body: String) -> Result<(), Failure> {
+    let path = Path::new(DEFAULT_FILE);
+    match path.exists() {
+        true => serve_plan(path),
+        false => serve_text(options, body),
+    }
+}
+
+fn serve_plan(path: &Path) -> Result<(), Failure> {
+    start_logging();
+    let mut plan = load(path)?;
+    if plan.listeners.iter().any(|it| it.is_default) && !has_ipv6() {
+        run::without_ipv6(&mut plan.listeners);
+    }
+    let (generation, sites) = (plan.generation, plan.sites.len());
+    say(&format!(
+        "serving {}, generation {generation}, {sites} sites",
+        path.display()
+    ));
+    let server = run::bind(&plan).map_err(failure)?;
+    announce(&server);
+    server.run(serve::Served::new(plan)).map_err(failure)
+}
+
+fn serve_text(options: &Options, text: String) -> Result<(), Failure> {
+    start_logging();
+    let server = bind(options).map_err(failure)?;
+    announce(&server);
+    // The body lives as long as the process: sent from where it is, for every request.
+    let body: &'static str = text.leak();
+    let answer = async move |_| Response::ok(Body::from(body)).with_content_type(ContentType::TEXT);
+    server.run(answer).map_err(failure)
+}
+
+fn serve_files(options: &Options, directory: PathBuf) -> Result<(), Failure> {
+    start_logging();
+    if !directory.is_dir() {
+        return Err((
+            format!("{} is no directory", directory.display()),
+            EXIT_USAGE,
+        ));
+    }
+    let server = bind(options).map_err(failure)?;
+    announce(&server);
+    server.run(Files::new(directory)).map_err(failure)
+}
+
+fn bind(args: &Options) -> Result<Server, Error> {
     let tls = args.tls();
     // Who names an address for TLS only gets no other.
     let is_tls_only = args.listen.is_empty() && !args.tls_listen.is_empty();
@@ -98,20 +247,27 @@ fn listen_on(
             .iter()
             .try_fold(builder, |builder, address| listen(builder, address));
     }
-    // Nobody asked for IPv6 by name: a machine without it is served on IPv4. Every process finds the
-    // same, before it binds.
-    let addresses = match UdpSocket::bind(("::1", 0)) {
-        Ok(_) => default,
-        Err(error) => {
-            say(&format!(
-                "no IPv6 on this machine ({error}); going on without it"
-            ));
-            &default[..1]
-        }
+    let addresses = match has_ipv6() {
+        true => default,
+        false => &default[..1],
     };
     addresses
         .iter()
         .try_fold(builder, |builder, address| listen(builder, address))
+}
+
+/// Nobody asked for IPv6 by name: a machine without it is served on IPv4. Every process finds the
+/// same, before it binds.
+fn has_ipv6() -> bool {
+    match UdpSocket::bind(("::1", 0)) {
+        Ok(_) => true,
+        Err(error) => {
+            say(&format!(
+                "no IPv6 on this machine ({error}); going on without it"
+            ));
+            false
+        }
+    }
 }
 
 fn announce(server: &Server) {

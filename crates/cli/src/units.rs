@@ -70,6 +70,12 @@ pub(crate) fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
         .map_err(|_| format!("`{text}` is not a number that fits here"))
 }
 
+/// `true` or `false`.
+pub(crate) fn boolean(text: &str) -> Result<bool, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is neither true nor false"))
+}
+
 fn split_unit(text: &str) -> (&str, &str) {
     let at = text
         .find(|c: char| !c.is_ascii_digit())
