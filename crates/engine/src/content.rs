@@ -190,9 +190,13 @@ impl Content {
     }
 
     /// Allows no more than `bytes_max` bytes from here on: a piece that exceeds it is
-    /// [`ContentError::TooLarge`], and the content is over. The limits of the server hold as well.
+    /// [`ContentError::TooLarge`], and the content is over. The limits of the server, and limits that were set
+    /// before, hold as well.
     pub fn limit(&mut self, bytes_max: u64) {
-        self.bytes_left = Some(bytes_max);
+        self.bytes_left = Some(
+            self.bytes_left
+                .map_or(bytes_max, |left| left.min(bytes_max)),
+        );
     }
 
     /// The trailer section (RFC 9110 §6.5), after the last piece has been read, if there was one.

@@ -152,6 +152,7 @@ impl fmt::Debug for Request {
 
 /// Why there is no such parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ParamError {
     /// The route's pattern does not have it.
     Missing,

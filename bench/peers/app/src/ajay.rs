@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ajayserver::router::Router;
-use ajayserver::tower::from_axum;
+use ajayserver::tower::from_tower;
 use ajayserver::{
     BoxError, ContentError, Event, Files, FormError, Json, JsonError, MultipartError, Request,
     Result, Server, Sse, SseWriter,
@@ -27,7 +27,8 @@ pub fn native(args: &Args, files: PathBuf) -> Result<()> {
 
 pub fn of_axum(args: &Args, files: PathBuf) -> Result<()> {
     let app = crate::axum_app::router(&files);
-    builder(args)?.bind()?.run(from_axum(app))
+    // As `axum::serve(listener, app)`: without `ConnectInfo`.
+    builder(args)?.bind()?.run(from_tower(app))
 }
 
 fn builder(args: &Args) -> Result<ajayserver::Builder> {

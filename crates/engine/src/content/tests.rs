@@ -116,6 +116,16 @@ fn a_limit_of_the_application_ends_it() {
 }
 
 #[test]
+fn the_smaller_of_two_limits_holds() {
+    for limits in [[3, 100], [100, 3]] {
+        let mut rig = Rig::new();
+        limits.map(|bytes| rig.content.limit(bytes));
+        rig.feed.push(b"1234");
+        assert_eq!(rig.data(), Poll::Ready(Some(Err(ContentError::TooLarge))));
+    }
+}
+
+#[test]
 fn the_first_question_wakes_the_worker_and_later_ones_do_not() {
     let mut rig = Rig::new();
     assert!(!rig.feed.is_awaited());

@@ -11,8 +11,8 @@ use crate::{Handler, Layer, Middleware, Next, Request};
 ///
 /// Content that says its length is refused before the handler runs. Of other content the handler
 /// gets as much as fits, and then [`ContentError::TooLarge`](crate::ContentError::TooLarge), which
-/// as a response is 413. It takes the place of a route's limit inside it; the server's
-/// `content_bytes_max` still holds. It is also a [`Layer`].
+/// as a response is 413. A route's limit inside it, and the server's `content_bytes_max`, hold as
+/// well. It is also a [`Layer`].
 ///
 /// ```
 /// # use ajayserver::{ContentError, Request, Router, middleware::BodyLimit};

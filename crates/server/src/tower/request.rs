@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 use std::pin::{Pin, pin};
+use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 
-use ajay_engine::{BoxError, Content, ContentError, Method, Version};
+use ajay_engine::{BoxError, Content, ContentError, KnownField, Method, Version};
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Uri};
@@ -70,6 +71,14 @@ thread_local! {
     static MAPS: RefCell<Vec<HeaderMap>> = const { RefCell::new(Vec::new()) };
 }
 
+/// The names of known fields, by their ids: finding one takes the `http` crate as long as a short value.
+static NAMES: LazyLock<Vec<HeaderName>> = LazyLock::new(|| {
+    let names = KnownField::ALL
+        .iter()
+        .map(|field| HeaderName::from_bytes(field.as_str().as_bytes()));
+    names.map_while(Result::ok).collect()
+});
+
 /// More than are in use at a time on most workers.
 const MAPS_MAX: usize = 64;
 /// A map with more room than this is not worth keeping.
@@ -116,9 +125,11 @@ pub(super) fn to_http(
     let mut headers = take_map();
     let mut lines = fields.iter();
     while let Some((known, name, value)) = lines.next_with_known() {
-        let name = known.map_or(name, |field| field.as_str());
         // Both were checked when they were received, by rules that are no looser.
-        let name = HeaderName::from_bytes(name.as_bytes())?;
+        let name = match known.and_then(|field| NAMES.get(field as usize)) {
+            Some(name) => name.clone(),
+            None => HeaderName::from_bytes(name.as_bytes())?,
+        };
         headers.append(name, HeaderValue::from_maybe_shared(shared(value))?);
     }
     let uri = uri(&request, &shared)?;
