@@ -146,7 +146,7 @@ pub(crate) enum Task {
         /// As in GET
         method: String,
 
-        /// As in https://example.com/path
+        /// As in `https://example.com/path`
         url: String,
 
         /// A field of the request; may be repeated

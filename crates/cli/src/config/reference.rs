@@ -24,8 +24,7 @@ listed are errors.
 #[test]
 fn the_reference_names_every_key() {
     let found = reference();
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/reference/configuration.md");
+    let path = super::tests::in_repository("docs/src/reference/configuration.md");
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(&path, &found).unwrap();
     }

@@ -1,10 +1,17 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::load;
 
+/// A path of the repository: another crate builds these tests, too, and its directory is another.
+pub(super) fn in_repository(path: &str) -> PathBuf {
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let mut paths = above.map(|directory| directory.join(path));
+    paths.find(|it| it.exists()).expect(path)
+}
+
 /// Every configuration of the golden tests.
 fn texts() -> Vec<String> {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let tests = in_repository("crates/cli/tests");
     let directories = ["bad-configs", "good-configs"].map(|name| tests.join(name));
     let entries = directories
         .iter()

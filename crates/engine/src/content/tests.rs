@@ -119,7 +119,9 @@ fn a_limit_of_the_application_ends_it() {
 fn the_smaller_of_two_limits_holds() {
     for limits in [[3, 100], [100, 3]] {
         let mut rig = Rig::new();
-        limits.map(|bytes| rig.content.limit(bytes));
+        for bytes in limits {
+            rig.content.limit(bytes);
+        }
         rig.feed.push(b"1234");
         assert_eq!(rig.data(), Poll::Ready(Some(Err(ContentError::TooLarge))));
     }
