@@ -103,7 +103,7 @@ pub use process::is_worker_process;
 pub use request::{Annex, PeerAddr, Request};
 pub use response::{ContentType, Response};
 pub use service::Service;
-pub use start::{Engine, Listen, StartError, Summary};
+pub use start::{Engine, Listen, Place, StartError, Summary};
 pub use tls::{Tls, TlsError, TlsInfo};
 
 pub use ajay_http::{FieldSection, InvalidField, KnownField, Limits, Method, StatusCode, Version};

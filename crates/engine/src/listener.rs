@@ -301,6 +301,78 @@ pub(crate) fn listen(
     }
 }
 
+/// Makes a listener for each worker on a socket that listens already, and that others may hold.
+pub(crate) fn listen_on_passed(
+    descriptor: &OwnedFd,
+    workers: usize,
+    options: &SocketOptions,
+) -> Result<Listening, Unfit> {
+    let socket = SockRef::from(descriptor);
+    let (address, local) = check(&socket)?;
+    socket.set_nonblocking(true)?;
+    if address.is_tcp()
+        && let Err(error) = set_tcp_options(&socket, options)
+    {
+        tracing::debug!(%error, %address, "a passed socket does not take all options");
+    }
+    let listener = |_| {
+        Ok(Listener {
+            socket: descriptor.try_clone()?,
+            local,
+            outlives_us: true,
+            entry: 0,
+        })
+    };
+    let listeners = (0..workers).map(listener).collect::<io::Result<_>>()?;
+    Ok((address, listeners))
+}
+
+/// Demands a stream socket that listens, of a family that we know, and says where it does.
+fn check(socket: &SockRef<'_>) -> Result<(ListenAddr, Local), Unfit> {
+    let domain =
+        socket
+            .domain()
+            .map_err(|error| match rustix::io::Errno::from_io_error(&error) {
+                Some(rustix::io::Errno::NOTSOCK) => Unfit::NotASocket,
+                _ => Unfit::System(error),
+            })?;
+    if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
+        return Err(Unfit::NotListening);
+    }
+    if !matches!(domain, Domain::IPV4 | Domain::IPV6 | Domain::UNIX) {
+        return Err(Unfit::OtherFamily);
+    }
+    Ok(address_of(socket)?)
+}
+
+/// Why nothing can be served on a descriptor.
+#[derive(Debug)]
+pub(crate) enum Unfit {
+    NotASocket,
+    NotListening,
+    OtherFamily,
+    System(io::Error),
+}
+
+impl From<io::Error> for Unfit {
+    fn from(error: io::Error) -> Unfit {
+        Unfit::System(error)
+    }
+}
+
+impl From<Unfit> for BindError {
+    fn from(unfit: Unfit) -> BindError {
+        let invalid = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, why);
+        let error = match unfit {
+            Unfit::NotASocket => invalid("it is not a socket"),
+            Unfit::NotListening => invalid("it is no stream socket that listens"),
+            Unfit::OtherFamily => invalid("it is neither an IP nor a Unix socket"),
+            Unfit::System(error) => error,
+        };
+        BindError::new("a socket of the program", error)
+    }
+}
+
 fn listen_tcp(
     wanted: SocketAddr,
     ipv6_only: bool,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +21,9 @@ use crate::counters::CountersSnapshot;
 use crate::draining;
 use crate::handle::{Addresses, Control, Handle, Orders, Shared};
 use crate::link::{Command, Link};
-use crate::listener::{BindError, ListenAddr, Listener, Sockets, listen};
+use crate::listener::{
+    BindError, ListenAddr, Listener, Listening, Sockets, listen, listen_on_passed,
+};
 use crate::mapping::{Mapping, Shape, SlotRef};
 use crate::privileges::{Identity, UserError};
 use crate::process::{Channel, Master, Message, Setup, claim_channel};
@@ -34,14 +37,36 @@ use crate::worker::{Ended, Worker};
 #[derive(Clone, Debug)]
 pub struct Listen {
     /// Where.
-    pub address: ListenAddr,
+    pub place: Place,
     /// TLS; none is cleartext.
     pub tls: Option<Tls>,
 }
 
+/// Where to listen.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Place {
+    /// An address, which is bound.
+    Address(ListenAddr),
+    /// A socket that listens, which the program has made or was given.
+    Socket(Arc<OwnedFd>),
+}
+
 impl From<ListenAddr> for Listen {
     fn from(address: ListenAddr) -> Listen {
-        Listen { address, tls: None }
+        Listen {
+            place: Place::Address(address),
+            tls: None,
+        }
+    }
+}
+
+impl From<OwnedFd> for Listen {
+    fn from(socket: OwnedFd) -> Listen {
+        Listen {
+            place: Place::Socket(Arc::new(socket)),
+            tls: None,
+        }
     }
 }
 
@@ -371,7 +396,7 @@ fn listen_on(
         ..Bound::default()
     };
     for (entry, place) in places.iter().enumerate() {
-        if let Err(error) = bound.add(entry, &place.address, entries, config) {
+        if let Err(error) = bound.add(entry, &place.place, entries, config) {
             remove_socket_files(&bound.addresses);
             return Err(error.into());
         }
@@ -383,10 +408,14 @@ impl Bound {
     fn add(
         &mut self,
         entry: usize,
-        address: &ListenAddr,
+        place: &Place,
         entries: &Entries,
         config: &Config,
     ) -> Result<(), BindError> {
+        let address = match place {
+            Place::Address(address) => address,
+            Place::Socket(socket) => return self.add_socket(entry, socket, entries, config),
+        };
         let is_over_quic = entries.is_over_quic(entry);
         let mut attempts = PORT_ATTEMPTS;
         loop {
@@ -399,10 +428,8 @@ impl Bound {
                 true => vec![address],
                 false => tcp.iter().map(|(address, _)| address).collect(),
             };
-            let udp = udp_at.into_iter().filter(|_| is_over_quic).map(|address| {
-                let ipv6_only = config.sockets.ipv6_only;
-                quic::socket::bind(address, entry, workers, ipv6_only, &config.quic)
-            });
+            let udp = udp_at.into_iter().filter(|_| is_over_quic);
+            let udp = udp.map(|address| bind_udp(address, entry, workers, config));
             let udp = match udp.collect::<Result<Vec<_>, _>>() {
                 Ok(udp) => udp,
                 // The port that the system chose for TCP may be somebody else's for UDP.
@@ -413,11 +440,8 @@ impl Bound {
                 Err(error) => return Err(error),
             };
             let has_tcp = !tcp.is_empty();
-            for (address, listeners) in tcp {
-                self.note(entry, address);
-                for (sockets, listener) in self.sockets.iter_mut().zip(listeners) {
-                    sockets.listeners.push(Listener { entry, ..listener });
-                }
+            for listening in tcp {
+                self.push(entry, listening);
             }
             for (address, all) in udp {
                 if !has_tcp {
@@ -431,10 +455,59 @@ impl Bound {
         }
     }
 
+    /// All workers accept from the one socket. QUIC is spoken at the same address, on sockets of our own.
+    fn add_socket(
+        &mut self,
+        entry: usize,
+        socket: &OwnedFd,
+        entries: &Entries,
+        config: &Config,
+    ) -> Result<(), BindError> {
+        let refuse = |why| {
+            let error = io::Error::new(io::ErrorKind::Unsupported, why);
+            Err(BindError::new("a socket of the program", error))
+        };
+        if config.processes.count() > 1 {
+            return refuse(
+                "the processes are started anew, and would not have it: use one process, or name its address",
+            );
+        }
+        if !entries.is_over_tcp(entry) {
+            return refuse("HTTP/3 alone does not use it");
+        }
+        let workers = self.sockets.len();
+        let listening = listen_on_passed(socket, workers, &config.sockets)?;
+        if entries.is_over_quic(entry) {
+            let (_, all) = bind_udp(&listening.0, entry, workers, config)?;
+            for (sockets, udp) in self.sockets.iter_mut().zip(all) {
+                sockets.udp.push(udp);
+            }
+        }
+        self.push(entry, listening);
+        Ok(())
+    }
+
+    fn push(&mut self, entry: usize, (address, listeners): Listening) {
+        self.note(entry, address);
+        for (sockets, listener) in self.sockets.iter_mut().zip(listeners) {
+            sockets.listeners.push(Listener { entry, ..listener });
+        }
+    }
+
     fn note(&mut self, entry: usize, address: ListenAddr) {
         self.addresses.push(address);
         self.entries.push(entry);
     }
+}
+
+fn bind_udp(
+    address: &ListenAddr,
+    entry: usize,
+    workers: usize,
+    config: &Config,
+) -> Result<(ListenAddr, Vec<quic::socket::Udp>), BindError> {
+    let ipv6_only = config.sockets.ipv6_only;
+    quic::socket::bind(address, entry, workers, ipv6_only, &config.quic)
 }
 
 /// How often another port is tried when the system may choose one for TCP and UDP.

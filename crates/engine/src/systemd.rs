@@ -11,13 +11,9 @@ use std::fmt;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 
-use socket2::{Domain, SockRef, Type};
-
 use crate::config::SocketOptions;
 use crate::inherit::{AdoptError, adopt};
-use crate::listener::{
-    BindError, ListenAddr, Listener, Listening, Local, address_of, set_tcp_options,
-};
+use crate::listener::{BindError, ListenAddr, Listening, Unfit, listen_on_passed};
 
 pub(crate) use notify::Notifier;
 
@@ -166,45 +162,16 @@ fn listeners_on(
     workers: usize,
     options: &SocketOptions,
 ) -> io::Result<Listening> {
-    let socket = SockRef::from(descriptor);
-    let (address, local) = check(name, &socket)?;
-    socket.set_nonblocking(true)?;
-    if address.is_tcp()
-        && let Err(error) = set_tcp_options(&socket, options)
-    {
-        tracing::debug!(%error, name, "a passed socket does not take all options");
-    }
-    let listener = |_| {
-        Ok(Listener {
-            socket: descriptor.try_clone()?,
-            local,
-            outlives_us: true,
-            entry: 0,
-        })
-    };
-    let listeners = (0..workers).map(listener).collect::<io::Result<_>>()?;
-    Ok((address, listeners))
-}
-
-/// Demands a stream socket that listens, of a family that we know, and says where it does.
-fn check(name: &str, socket: &SockRef<'_>) -> io::Result<(ListenAddr, Local)> {
-    let name = || name.to_owned();
-    let domain =
-        socket
-            .domain()
-            .map_err(|error| match rustix::io::Errno::from_io_error(&error) {
-                Some(rustix::io::Errno::NOTSOCK) => {
-                    ActivationError::NotASocket { name: name() }.into()
-                }
-                _ => error,
-            })?;
-    if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
-        return Err(ActivationError::NotListening { name: name() }.into());
-    }
-    if !matches!(domain, Domain::IPV4 | Domain::IPV6 | Domain::UNIX) {
-        return Err(ActivationError::OtherFamily { name: name() }.into());
-    }
-    address_of(socket)
+    listen_on_passed(descriptor, workers, options).map_err(|unfit| {
+        let name = name.to_owned();
+        let error = match unfit {
+            Unfit::NotASocket => ActivationError::NotASocket { name },
+            Unfit::NotListening => ActivationError::NotListening { name },
+            Unfit::OtherFamily => ActivationError::OtherFamily { name },
+            Unfit::System(error) => return error,
+        };
+        error.into()
+    })
 }
 
 #[cfg(test)]

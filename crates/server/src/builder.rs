@@ -1,6 +1,7 @@
 //! Building and running a server.
 
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -193,6 +194,38 @@ impl Builder {
         self.places.push(address.into_listen_addr()?.into());
         self.redirects.push(None);
         Ok(self)
+    }
+
+    /// Listens on a socket, too, that listens already: a [`TcpListener`](std::net::TcpListener), a
+    /// [`UnixListener`](std::os::unix::net::UnixListener), or a descriptor that the program was given. All
+    /// workers accept from it. Its backlog, and for TCP what `SO_REUSEPORT` would spare, are as it was made:
+    /// [`listen`](Builder::listen) serves many short connections better.
+    ///
+    /// Others may hold the socket too. So when the server stops, who is still in its queue is left to them,
+    /// and is reset by the system if there is nobody. A Unix socket's file is not removed. Dropping the
+    /// `Builder` or [`Server`] closes this end of it.
+    ///
+    /// That it is a socket which listens is found out by [`bind`](Builder::bind); that there is one process,
+    /// since others would not have it; and that not only HTTP/3 is spoken, which uses a UDP socket of its own
+    /// at the same address.
+    ///
+    /// ```no_run
+    /// # use ajayserver::{Request, Server};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// println!("listening on {}", listener.local_addr()?);
+    /// Server::builder()
+    ///     .listen_on(listener)
+    ///     .bind()?
+    ///     .run(async |_: Request| "Hello, world!\n")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn listen_on(mut self, socket: impl Into<OwnedFd>) -> Builder {
+        self.places.push(socket.into().into());
+        self.redirects.push(None);
+        self
     }
 
     /// The address that was named last speaks TLS: HTTP/2 and HTTP/1.1, as its clients choose.
