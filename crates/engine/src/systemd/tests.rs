@@ -1,9 +1,10 @@
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixListener;
 
-use socket2::{SockAddr, Socket};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::*;
+use crate::listener::Local;
 
 const OUR_PID: u32 = 77;
 
