@@ -134,8 +134,18 @@ pub(crate) struct Page {
 }
 
 impl OptionsPlan {
-    /// Whether something is done before or after the answer, and what.
+    /// Whether nothing is done before or after the answer.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.switches().iter().all(|(_, is_set)| !is_set)
+    }
+
+    /// What is done before or after the answer.
     pub(crate) fn active(&self) -> Vec<&'static str> {
+        let set = self.switches().into_iter().filter(|(_, is_set)| *is_set);
+        set.map(|(name, _)| name).collect()
+    }
+
+    fn switches(&self) -> [(&'static str, bool); 12] {
         [
             ("request_id", self.request_id.is_some()),
             ("headers", self.headers.is_some()),
@@ -150,9 +160,6 @@ impl OptionsPlan {
             ("limits.content_bytes_max", self.content_bytes_max.is_some()),
             ("limits.timeout", self.timeout.is_some()),
         ]
-        .into_iter()
-        .filter_map(|(name, is_set)| is_set.then_some(name))
-        .collect()
     }
 }
 

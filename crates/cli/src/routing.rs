@@ -22,4 +22,4 @@ pub(crate) use conditions::{Conditions, Facts, Network};
 pub(crate) use hosts::{Hosts, host_of};
 pub(crate) use path::{PathError, normalise};
 pub(crate) use pattern::Pattern;
-pub(crate) use table::{Captures, Found, Outcome, Routes, RoutesBuilder, Where};
+pub(crate) use table::{CAPTURES_MAX, Captures, Found, Outcome, Routes, RoutesBuilder, Where};

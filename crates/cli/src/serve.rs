@@ -21,6 +21,9 @@ use crate::template::{Filling, Template};
 /// A rewrite that leads on and on ends here: 500.
 pub(crate) const REWRITES_MAX: usize = 8;
 
+/// And so does one that makes the path longer than this, well above any target that is let in.
+const REWRITTEN_BYTES_MAX: usize = 64 * 1024;
+
 /// The plan as an application. Workers share it.
 #[derive(Clone)]
 pub(crate) struct Served {
@@ -176,6 +179,10 @@ pub(crate) fn find(
             names: found.names,
             captures: &found.captures,
         });
+        // A template may name a part twice, and another one what came of that.
+        if filled.len() > REWRITTEN_BYTES_MAX {
+            return Err(Refusal::Rewrites);
+        }
         let next = normalise(&filled, site.encoded_slashes).map_err(Refusal::Path)?;
         path = Cow::Owned(next.into_owned());
     }
@@ -222,6 +229,18 @@ impl Sites {
             if !is_rewrite && route.options.is_plain() {
                 let captured = (&found.names[..], &found.captures);
                 return respond(&route.answer, &request, host, &path, captured).await;
+            }
+            if !is_rewrite {
+                let hit = Hit {
+                    site: site_number,
+                    place: Place::Route(found.route),
+                    captures: found.captures,
+                    names: Arc::clone(found.names),
+                    path: path.into_owned(),
+                    allow: String::new(),
+                    rewrites: Vec::new(),
+                };
+                return self.wrapped(request, hit).await;
             }
         }
         let hit = match find(plan, site_number, request.path(), host, &Received(&request)) {
@@ -354,23 +373,6 @@ fn plain(status: StatusCode) -> Response {
     use ajayserver::IntoResponse;
     let reason = status.canonical_reason().unwrap_or_default();
     (status, format!("{} {reason}\n", status.as_u16())).into_response()
-}
-
-impl OptionsPlan {
-    fn is_plain(&self) -> bool {
-        self.headers.is_none()
-            && self.content_bytes_max.is_none()
-            && self.timeout.is_none()
-            && self.allow.is_none()
-            && self.deny.is_none()
-            && self.basic_auth.is_none()
-            && self.rate_limit.is_none()
-            && self.error_pages.is_none()
-            && self.cors.is_none()
-            && self.hsts.is_none()
-            && self.request_id.is_none()
-            && !self.compression
-    }
 }
 
 /// The answer of whatever a request has hit, with these options around it. The first one is outermost.

@@ -8,7 +8,7 @@ use ajayserver::{FieldSection, ListenAddr, Method, StatusCode, Version};
 use super::read::{Context, FromText, Kind, Node, Read, Table, read_from_text, text_of};
 use super::source::Spanned;
 use crate::args::Limits;
-use crate::routing::Pattern;
+use crate::routing::{CAPTURES_MAX, Pattern};
 use crate::units::{self, Switch};
 
 /// Declares a type around one value that is made of text.
@@ -100,7 +100,11 @@ values! {
     PathPattern(Pattern), "path", Pattern::parse;
     /// A regular expression that the path has to match.
     PathRegex(regex::Regex), "regular expression", |text| {
-        regex::Regex::new(text).map_err(|error| regex_error(text, &error))
+        let regex = regex::Regex::new(text).map_err(|error| regex_error(text, &error))?;
+        match regex.capture_names().flatten().count() > CAPTURES_MAX {
+            true => Err(format!("`{text}` has more than {CAPTURES_MAX} parts with names")),
+            false => Ok(regex),
+        }
     };
     /// A path of requests to go on with.
     Target(String), "path", |text| match text.starts_with('/') {
